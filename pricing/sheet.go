@@ -1,0 +1,61 @@
+package pricing
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ToolPrice is what one tool costs. A KB is 1,024 bytes, begun ones count
+// whole.
+type ToolPrice struct {
+	PerCall  Credits // for each call that is answered
+	PerKBIn  Credits // for each KB of the arguments as sent
+	PerKBOut Credits // for each KB of the result, known only afterwards
+}
+
+// Sheet is one version of the prices. It never changes: another price is
+// another sheet with another hash. A nil Sheet does not exist.
+type Sheet struct {
+	def       ToolPrice
+	tools     map[string]ToolPrice
+	refund    bool
+	hash      string
+	canonical string
+}
+
+// FromTools makes a sheet of a default price and of prices by exact tool name.
+// With refundOnFailure a call that was answered badly costs nothing.
+func FromTools(def ToolPrice, tools map[string]ToolPrice, refundOnFailure bool) *Sheet {
+	s := &Sheet{def: def, tools: make(map[string]ToolPrice, len(tools)), refund: refundOnFailure}
+	names := make([]string, 0, len(tools))
+	for name, p := range tools {
+		s.tools[name] = p
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	fmt.Fprintf(&b, "paygate-sheet 1\nrefund %t\ndefault %d %d %d\n", refundOnFailure, def.PerCall, def.PerKBIn, def.PerKBOut)
+	for _, name := range names {
+		p := tools[name]
+		fmt.Fprintf(&b, "tool %s %d %d %d\n", strconv.Quote(name), p.PerCall, p.PerKBIn, p.PerKBOut)
+	}
+	s.canonical = b.String()
+	sum := sha256.Sum256([]byte(s.canonical))
+	s.hash = hex.EncodeToString(sum[:])
+	return s
+}
+
+// Hash identifies the sheet by its content: 64 hex digits.
+func (s *Sheet) Hash() string { return s.hash }
+
+// Tool is the price that a call of the tool is judged by.
+func (s *Sheet) Tool(name string) ToolPrice {
+	if p, ok := s.tools[name]; ok {
+		return p
+	}
+	return s.def
+}

@@ -1,0 +1,181 @@
+// Package store keeps durable state in one bbolt file. It owns the file, its
+// lock, its version, transactions and tables of records. What the records mean
+// is their owners' business: blocks of events and balances are package
+// ledger's, keys are package keys'.
+//
+// There is one writer: package ledger, which groups what waits into one
+// transaction. Everybody else reads, briefly.
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// What can be wrong with the file, for callers that decide on it.
+var (
+	ErrLocked  = errors.New("the state is in use by another paygate")
+	ErrTooNew  = errors.New("the state was written by a newer paygate")
+	ErrCorrupt = errors.New("the state is damaged")
+	ErrClosed  = errors.New("the state is closed")
+)
+
+// format is the version of the file that this program writes; a file with a
+// higher one is refused, a lower one is migrated.
+const format = 1
+
+// FileName is the name of the database in a state folder.
+const FileName = "paygate.db"
+
+// Options are what Open needs beside the path.
+type Options struct {
+	// LockTimeout is how long to wait for another process to let go of the
+	// file; 0 means 200 ms.
+	LockTimeout time.Duration
+	// Fault is asked before every commit and its error fails it: a full disk
+	// in tests. Nil never fails.
+	Fault func() error
+}
+
+// DB is the open file. It is safe for concurrent use.
+type DB struct {
+	bolt  *bolt.DB
+	path  string
+	fault func() error
+}
+
+// Open opens or makes the database in a state folder, which it makes too
+// (0700). The error wraps ErrLocked, ErrTooNew or ErrCorrupt where that is the
+// matter.
+func Open(dir string, o Options) (*DB, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state folder %s: %w", dir, err)
+	}
+	path := filepath.Join(dir, FileName)
+	if o.LockTimeout == 0 {
+		o.LockTimeout = 200 * time.Millisecond
+	}
+	options := &bolt.Options{Timeout: o.LockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap()}
+	db, err := open(path, options)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{bolt: db, path: path, fault: o.Fault}
+	if err := d.migrate(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return d, nil
+}
+
+// open turns what bbolt says, and its panics on a damaged file, into our
+// errors.
+func open(path string, o *bolt.Options) (db *bolt.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("%s: %w: %v", path, ErrCorrupt, p)
+		}
+	}()
+	db, err = bolt.Open(path, 0o600, o)
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrCorrupt, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return db, nil
+}
+
+// initialMap reserves address space, so that the file can grow while a reader
+// is open: growing the map waits for readers. Windows would make the file that
+// large at once.
+func initialMap() int {
+	if runtime.GOOS == "windows" {
+		return 0
+	}
+	return 16 << 30
+}
+
+// migrate brings the file to this program's format.
+func (d *DB) migrate() error {
+	return d.Update(func(tx *Tx) error {
+		raw := tx.Get("meta", []byte("format"))
+		have := uint64(0)
+		if raw != nil {
+			have, _ = binary.Uvarint(raw)
+		}
+		if have > format {
+			return fmt.Errorf("%s: %w: its format is %d, this program knows %d; use the newer program", d.path, ErrTooNew, have, format)
+		}
+		return tx.Put("meta", []byte("format"), binary.AppendUvarint(nil, format))
+	})
+}
+
+// Path is the file's path.
+func (d *DB) Path() string { return d.path }
+
+// Close waits for open transactions and closes the file.
+func (d *DB) Close() error {
+	if err := d.bolt.Close(); err != nil {
+		return fmt.Errorf("%s: %w", d.path, err)
+	}
+	return nil
+}
+
+// Size is the size of the file and how much of it is free, in bytes.
+func (d *DB) Size() (total, free int64, err error) {
+	err = d.bolt.View(func(tx *bolt.Tx) error {
+		total = tx.Size()
+		return nil
+	})
+	return total, int64(d.bolt.Stats().FreePageN) * int64(os.Getpagesize()), err
+}
+
+// Update runs fn in the one write transaction and commits it to disk when fn
+// returns nil; otherwise nothing of it stays. After an error of the commit
+// itself the caller cannot know what is on disk and must reopen the file.
+func (d *DB) Update(fn func(*Tx) error) error {
+	tx, err := d.bolt.Begin(true)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.path, closed(err))
+	}
+	if err := fn(&Tx{Snapshot{tx}}); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if d.fault != nil {
+		if err := d.fault(); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", d.path, err), tx.Rollback())
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%s: %w", d.path, err)
+	}
+	return nil
+}
+
+// View runs fn on a state that does not change meanwhile. Keep it under 10 ms:
+// an open reader pins pages and, when the map must grow, stops the writer.
+// What fn gets is valid only until it returns.
+func (d *DB) View(fn func(*Snapshot) error) error {
+	tx, err := d.bolt.Begin(false)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.path, closed(err))
+	}
+	return errors.Join(fn(&Snapshot{tx}), tx.Rollback())
+}
+
+func closed(err error) error {
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}

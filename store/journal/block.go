@@ -1,0 +1,207 @@
+package journal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// Hash chains the blocks: each carries the hash of the one before.
+type Hash [sha256.Size]byte
+
+// Block is what one commit writes: every act since the block before, in the
+// order of their sequence numbers, of which none is missing.
+type Block struct {
+	First, Last uint64
+	Prev        Hash
+	Acts        []Act
+}
+
+// Act is one sequence number. Exactly one of its fields is set.
+type Act struct {
+	Event *Event // an event, a call that ended among them
+	Admit *Call  // a call was admitted; Ended tells whether its end is in the same block
+	Ended bool
+}
+
+// version is the form of blocks that this program writes.
+const version = 1
+
+// Encode makes a block of events, which are in the order of their Seq, and of
+// the calls that were admitted since the block before and have not ended.
+func Encode(prev Hash, first, last uint64, events []*Event, opens []*Call) []byte {
+	base := baseTime(events, opens)
+	w := &writer{dict: map[string]uint64{}}
+	w.uint(uint64(len(events) + len(opens)))
+	for _, c := range opens {
+		w.record(actOpen, c.AdmitSeq-first, func(body *writer) { body.call(c, first, base) })
+	}
+	for _, e := range events {
+		w.record(kindOf(e), e.Seq-first, func(body *writer) {
+			if e.Call != nil {
+				body.call(e.Call, first, base)
+				return
+			}
+			body.event(e, base)
+		})
+	}
+	head := &writer{b: []byte{version}}
+	head.uint(first)
+	head.uint(last - first)
+	head.int(base)
+	head.b = append(head.b, prev[:]...)
+	head.uint(uint64(len(w.words)))
+	for _, s := range w.words {
+		head.text(s)
+	}
+	return append(head.b, w.b...)
+}
+
+func kindOf(e *Event) byte {
+	if e.Call != nil {
+		return actCall
+	}
+	return actEvent
+}
+
+// record writes one act with its length, so that old programs can step over
+// fields that newer ones add at its end.
+func (w *writer) record(kind byte, offset uint64, fill func(*writer)) {
+	body := &writer{dict: w.dict, words: w.words}
+	fill(body)
+	w.words = body.words
+	w.b = append(w.b, kind)
+	w.uint(offset)
+	w.bytes(body.b)
+}
+
+func baseTime(events []*Event, opens []*Call) int64 {
+	if len(events) > 0 {
+		return millis(events[0].At)
+	}
+	if len(opens) > 0 {
+		return millis(opens[0].At)
+	}
+	return 0
+}
+
+// HashOf is what the next block will carry as Prev.
+func HashOf(block []byte) Hash { return sha256.Sum256(block) }
+
+// Decode reads a block back. Damage is an error that names the place; it never
+// panics.
+func Decode(raw []byte) (*Block, error) {
+	r, b, base, err := header(raw)
+	if err != nil {
+		return nil, err
+	}
+	n := r.count()
+	if uint64(n) > b.Last-b.First+1 {
+		return nil, fmt.Errorf("block %d: %w: %d acts for %d numbers", b.First, errDamaged, n, b.Last-b.First+1)
+	}
+	b.Acts = make([]Act, b.Last-b.First+1)
+	for range n {
+		if err := b.act(r, base); err != nil {
+			return nil, fmt.Errorf("block %d: %w", b.First, err)
+		}
+	}
+	for i, a := range b.Acts {
+		if a.Event == nil && a.Admit == nil {
+			return nil, fmt.Errorf("block %d: %w: nothing at %d", b.First, errDamaged, b.First+uint64(i))
+		}
+	}
+	return b, nil
+}
+
+// Link reads only what chains a block: its numbers and the hash before it.
+func Link(raw []byte) (first, last uint64, prev Hash, err error) {
+	_, b, _, err := header(raw)
+	if err != nil {
+		return 0, 0, Hash{}, err
+	}
+	return b.First, b.Last, b.Prev, nil
+}
+
+func header(raw []byte) (*reader, *Block, int64, error) {
+	if len(raw) == 0 || raw[0] != version {
+		return nil, nil, 0, fmt.Errorf("%w: not a block of version %d", errDamaged, version)
+	}
+	r := &reader{b: raw[1:]}
+	b := &Block{First: r.uint()}
+	b.Last = b.First + r.uint()
+	base := r.int()
+	if len(r.b) < len(b.Prev) {
+		r.fail("hash")
+	}
+	r.b = r.b[copy(b.Prev[:], r.b):]
+	r.words = make([]string, r.count())
+	for i := range r.words {
+		r.words[i] = r.text()
+	}
+	const most = 1 << 24 // acts in a block; far above any queue
+	if r.err == nil && (b.Last < b.First || b.Last-b.First >= most) {
+		r.fail("numbers")
+	}
+	return r, b, base, r.err
+}
+
+// act reads one record into its place, and the admission of a call that ended
+// in the same block into the place of that.
+func (b *Block) act(r *reader, base int64) error {
+	kind, offset, body := r.byte(), r.uint(), r.bytes()
+	if r.err != nil {
+		return r.err
+	}
+	if offset >= uint64(len(b.Acts)) {
+		return fmt.Errorf("%w: act beyond the block", errDamaged)
+	}
+	in := &reader{b: body, words: r.words}
+	var a Act
+	switch kind {
+	case actOpen:
+		a.Admit = in.call(b.First, base)
+	case actCall:
+		c := in.call(b.First, base)
+		a.Event = &Event{At: c.At.Add(c.Took.Truncate(time.Millisecond)), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
+		b.admission(c)
+	case actEvent:
+		a.Event = in.event(base)
+		a.Event.Seq = b.First + offset
+	default:
+		return fmt.Errorf("%w: act of kind %d", errDamaged, kind)
+	}
+	if in.err == nil && taken(b.Acts[offset]) {
+		in.fail("two acts under one number")
+	}
+	b.Acts[offset] = a
+	return in.err
+}
+
+// admission puts the admission of an ended call where it happened, if that was
+// in this block.
+func (b *Block) admission(c *Call) {
+	if c.AdmitSeq >= b.First && c.AdmitSeq <= b.Last && c.AdmitSeq != 0 {
+		if place := &b.Acts[c.AdmitSeq-b.First]; !taken(*place) {
+			*place = Act{Admit: c, Ended: true}
+		}
+	}
+}
+
+func taken(a Act) bool { return a.Event != nil || a.Admit != nil }
+
+// Key is a block's key in the file: its first number, big endian, so that the
+// file's order is the books' order.
+func Key(first uint64) []byte { return binary.BigEndian.AppendUint64(nil, first) }
+
+// FirstOf is the inverse of Key.
+func FirstOf(key []byte) uint64 {
+	if len(key) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(key)
+}
+
+// Same says whether a block follows the one whose hash is prev.
+func Same(a, b Hash) bool { return bytes.Equal(a[:], b[:]) }

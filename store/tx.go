@@ -1,0 +1,110 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Snapshot reads buckets: sorted maps of bytes to bytes. A bucket that was
+// never written is empty.
+type Snapshot struct{ tx *bolt.Tx }
+
+// Tx is a Snapshot that can also write.
+type Tx struct{ Snapshot }
+
+// Get is the value of a key, or nil. It is valid until the transaction ends.
+func (s *Snapshot) Get(bucket string, key []byte) []byte {
+	b := s.tx.Bucket([]byte(bucket))
+	if b == nil {
+		return nil
+	}
+	return b.Get(key)
+}
+
+// Ascend goes through a bucket from the first key at or after from, until fn
+// returns false.
+func (s *Snapshot) Ascend(bucket string, from []byte, fn func(key, value []byte) bool) {
+	b := s.tx.Bucket([]byte(bucket))
+	if b == nil {
+		return
+	}
+	c := b.Cursor()
+	for k, v := c.Seek(from); k != nil; k, v = c.Next() {
+		if !fn(k, v) {
+			return
+		}
+	}
+}
+
+// Descend goes through a bucket backwards from the last key at or before from
+// (nil: the last of all), until fn returns false.
+func (s *Snapshot) Descend(bucket string, from []byte, fn func(key, value []byte) bool) {
+	b := s.tx.Bucket([]byte(bucket))
+	if b == nil {
+		return
+	}
+	c := b.Cursor()
+	var k, v []byte
+	if from == nil {
+		k, v = c.Last()
+	} else if k, v = c.Seek(from); k == nil {
+		k, v = c.Last()
+	} else if !bytes.Equal(k, from) {
+		k, v = c.Prev()
+	}
+	for ; k != nil; k, v = c.Prev() {
+		if !fn(k, v) {
+			return
+		}
+	}
+}
+
+// Buckets names every bucket.
+func (s *Snapshot) Buckets() []string {
+	var names []string
+	c := s.tx.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		names = append(names, string(k))
+	}
+	return names
+}
+
+// Put writes a value.
+func (t *Tx) Put(bucket string, key, value []byte) error {
+	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
+	if err != nil {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
+	}
+	if err := b.Put(key, value); err != nil {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
+	}
+	return nil
+}
+
+// Append is Put into a bucket whose keys only ever grow: its pages are filled
+// whole rather than split in halves.
+func (t *Tx) Append(bucket string, key, value []byte) error {
+	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
+	if err != nil {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
+	}
+	b.FillPercent = 1
+	if err := b.Put(key, value); err != nil {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
+	}
+	return nil
+}
+
+// Delete removes a key; it is no error if there is none.
+func (t *Tx) Delete(bucket string, key []byte) error {
+	b := t.tx.Bucket([]byte(bucket))
+	if b == nil {
+		return nil
+	}
+	if err := b.Delete(key); err != nil {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
+	}
+	return nil
+}
