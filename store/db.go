@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -47,9 +49,14 @@ type Options struct {
 
 // DB is the open file. It is safe for concurrent use.
 type DB struct {
+	mu    sync.RWMutex // guards bolt, which Reopen replaces
 	bolt  *bolt.DB
+	opts  *bolt.Options
 	path  string
 	fault func() error
+
+	backups sync.Mutex             // held by the one backup that runs
+	keeper  atomic.Pointer[keeper] // of that backup; nil when none runs
 }
 
 // Open opens or makes the database in a state folder, which it makes too
@@ -68,7 +75,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{bolt: db, path: path, fault: o.Fault}
+	d := &DB{bolt: db, opts: options, path: path, fault: o.Fault}
 	if err := d.migrate(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -123,9 +130,33 @@ func (d *DB) migrate() error {
 // Path is the file's path.
 func (d *DB) Path() string { return d.path }
 
+// handle is the open file. Transactions that have begun on an older one end in
+// it.
+func (d *DB) handle() *bolt.DB {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.bolt
+}
+
+// Reopen closes the file and opens it again, after a commit that failed: what
+// is on disk is the truth then.
+func (d *DB) Reopen() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.bolt.Close(); err != nil {
+		return fmt.Errorf("%s: %w", d.path, err)
+	}
+	db, err := open(d.path, d.opts)
+	if err != nil {
+		return err
+	}
+	d.bolt = db
+	return nil
+}
+
 // Close waits for open transactions and closes the file.
 func (d *DB) Close() error {
-	if err := d.bolt.Close(); err != nil {
+	if err := d.handle().Close(); err != nil {
 		return fmt.Errorf("%s: %w", d.path, err)
 	}
 	return nil
@@ -133,22 +164,22 @@ func (d *DB) Close() error {
 
 // Size is the size of the file and how much of it is free, in bytes.
 func (d *DB) Size() (total, free int64, err error) {
-	err = d.bolt.View(func(tx *bolt.Tx) error {
+	err = d.handle().View(func(tx *bolt.Tx) error {
 		total = tx.Size()
 		return nil
 	})
-	return total, int64(d.bolt.Stats().FreePageN) * int64(os.Getpagesize()), err
+	return total, int64(d.handle().Stats().FreePageN) * int64(os.Getpagesize()), err
 }
 
 // Update runs fn in the one write transaction and commits it to disk when fn
 // returns nil; otherwise nothing of it stays. After an error of the commit
 // itself the caller cannot know what is on disk and must reopen the file.
 func (d *DB) Update(fn func(*Tx) error) error {
-	tx, err := d.bolt.Begin(true)
+	tx, err := d.handle().Begin(true)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.path, closed(err))
 	}
-	if err := fn(&Tx{Snapshot{tx}}); err != nil {
+	if err := fn(&Tx{Snapshot: Snapshot{tx}, db: d}); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if d.fault != nil {
@@ -166,7 +197,7 @@ func (d *DB) Update(fn func(*Tx) error) error {
 // an open reader pins pages and, when the map must grow, stops the writer.
 // What fn gets is valid only until it returns.
 func (d *DB) View(fn func(*Snapshot) error) error {
-	tx, err := d.bolt.Begin(false)
+	tx, err := d.handle().Begin(false)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.path, closed(err))
 	}

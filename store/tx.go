@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -12,7 +13,51 @@ import (
 type Snapshot struct{ tx *bolt.Tx }
 
 // Tx is a Snapshot that can also write.
-type Tx struct{ Snapshot }
+type Tx struct {
+	Snapshot
+	db     *DB
+	undo   []former // what Attempt takes back
+	noting bool
+}
+
+// former is what a key had before it was written.
+type former struct {
+	bucket     string
+	key, value []byte
+	was        bool
+}
+
+// Attempt runs fn and takes back what it has written when it fails, so that
+// several mutations can share one transaction.
+func (t *Tx) Attempt(fn func() error) error {
+	t.undo, t.noting = t.undo[:0], true
+	err := fn()
+	t.noting = false
+	if err == nil {
+		return nil
+	}
+	for i := len(t.undo) - 1; i >= 0; i-- {
+		f := t.undo[i]
+		var undone error
+		if f.was {
+			undone = t.Put(f.bucket, f.key, f.value)
+		} else {
+			undone = t.Delete(f.bucket, f.key)
+		}
+		if undone != nil {
+			return errors.Join(err, undone)
+		}
+	}
+	return err
+}
+
+func (t *Tx) note(bucket string, key []byte) {
+	if !t.noting {
+		return
+	}
+	value := t.Get(bucket, key)
+	t.undo = append(t.undo, former{bucket, bytes.Clone(key), bytes.Clone(value), value != nil})
+}
 
 // Get is the value of a key, or nil. It is valid until the transaction ends.
 func (s *Snapshot) Get(bucket string, key []byte) []byte {
@@ -73,6 +118,8 @@ func (s *Snapshot) Buckets() []string {
 
 // Put writes a value.
 func (t *Tx) Put(bucket string, key, value []byte) error {
+	t.note(bucket, key)
+	t.keep(bucket, key)
 	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
 	if err != nil {
 		return fmt.Errorf("bucket %s: %w", bucket, err)
@@ -86,6 +133,7 @@ func (t *Tx) Put(bucket string, key, value []byte) error {
 // Append is Put into a bucket whose keys only ever grow: its pages are filled
 // whole rather than split in halves.
 func (t *Tx) Append(bucket string, key, value []byte) error {
+	t.keep(bucket, key)
 	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
 	if err != nil {
 		return fmt.Errorf("bucket %s: %w", bucket, err)
@@ -99,11 +147,25 @@ func (t *Tx) Append(bucket string, key, value []byte) error {
 
 // Delete removes a key; it is no error if there is none.
 func (t *Tx) Delete(bucket string, key []byte) error {
+	t.note(bucket, key)
+	t.keep(bucket, key)
 	b := t.tx.Bucket([]byte(bucket))
 	if b == nil {
 		return nil
 	}
 	if err := b.Delete(key); err != nil {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
+	}
+	return nil
+}
+
+// Drop removes a bucket and all in it.
+func (t *Tx) Drop(bucket string) error {
+	if t.tx.Bucket([]byte(bucket)) == nil {
+		return nil
+	}
+	t.Ascend(bucket, nil, func(key, _ []byte) bool { t.keep(bucket, key); return true })
+	if err := t.tx.DeleteBucket([]byte(bucket)); err != nil {
 		return fmt.Errorf("bucket %s: %w", bucket, err)
 	}
 	return nil

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Compact writes the state of a folder anew without its free pages, which a
+// bbolt file otherwise keeps for ever, and says the sizes before and after. No
+// other process may have it open. It needs room for a second copy meanwhile.
+func Compact(dir string) (before, after int64, err error) {
+	path := filepath.Join(dir, FileName)
+	if _, err := os.Stat(path); err != nil {
+		return 0, 0, fmt.Errorf("compact: %w", err)
+	}
+	src, err := open(path, &bolt.Options{Timeout: 200 * time.Millisecond, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return 0, 0, err
+	}
+	part := path + ".part"
+	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, 0, errors.Join(fmt.Errorf("compact: %w", err), src.Close())
+	}
+	dst, err := open(part, &bolt.Options{FreelistType: bolt.FreelistMapType, NoSync: true})
+	if err != nil {
+		return 0, 0, errors.Join(err, src.Close())
+	}
+	const txBytes = 4 << 20
+	err = bolt.Compact(dst, src, txBytes)
+	if err == nil {
+		err = dst.Sync()
+	}
+	if err = errors.Join(err, dst.Close()); err != nil {
+		return 0, 0, errors.Join(fmt.Errorf("compact: %w", err), src.Close(), os.Remove(part))
+	}
+	before, after = size(path), size(part)
+	// The old file stays locked until the new one has its name, so nobody can
+	// open it in between and write into what is about to vanish.
+	return before, after, errors.Join(replace(part, path), src.Close())
+}
+
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// replace gives a finished file its name, for good once it returns.
+func replace(part, path string) error {
+	if err := os.Rename(part, path); err != nil {
+		return fmt.Errorf("rename: %w", err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("folder: %w", err)
+	}
+	// Not every system can sync a folder; the rename itself has happened.
+	_ = dir.Sync()
+	return dir.Close()
+}
