@@ -150,3 +150,17 @@ func (k Kind) Period(t time.Time) int32 {
 	}
 	return 0
 }
+
+// Until is how long after t the period of the kind ends: 0 for kinds that
+// never start anew.
+func (k Kind) Until(t time.Time) time.Duration {
+	t = t.UTC()
+	y, m, d := t.Date()
+	switch k {
+	case DailyCalls, DailyCredits:
+		return time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC).Sub(t)
+	case MonthlyCalls, MonthlyCredits:
+		return time.Date(y, m+1, 1, 0, 0, 0, 0, time.UTC).Sub(t)
+	}
+	return 0
+}

@@ -1,0 +1,348 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store"
+	"paygate/store/journal"
+)
+
+// What callers decide on.
+var (
+	// ErrUnavailable means that the disk takes no commits: nothing new is
+	// admitted, and what was under way is uncharged and must not be answered.
+	ErrUnavailable = errors.New("the books cannot be written")
+	// ErrBusy means that more waits for the disk than the queue holds.
+	ErrBusy = errors.New("too much waits for the disk")
+)
+
+// Call is one call as the book sees it: what will be recorded, and the sheet
+// that it is judged by.
+type Call struct {
+	journal.Call
+	Price *pricing.Sheet
+
+	books *State // where it was admitted; nil: nowhere
+	epoch int    // life of the book in which it was admitted
+}
+
+// Settlement is how a call ended.
+type Settlement struct {
+	Charged, Surcharge, Shortfall pricing.Credits
+	Left                          pricing.Credits // what the payer can still spend
+	Seq                           uint64          // to Wait for
+}
+
+// Options are what a Book needs from outside.
+type Options struct {
+	Now   func() time.Time
+	Log   *slog.Logger
+	Sheet func(hash string) (*pricing.Sheet, error) // for parked calls of an earlier process
+	// RetryDisk is how long to wait after a failed commit before the file is
+	// opened again; 0 means 250 ms. It doubles up to 20 times that.
+	RetryDisk time.Duration
+}
+
+// Book is the live books. It is safe for concurrent use. Close it.
+type Book struct {
+	db   *store.DB
+	opts Options
+
+	mu      sync.Mutex
+	real    *State
+	would   *State // of shadow mode; nil when calls are charged
+	seq     uint64 // the last number given
+	clock   int64  // the last time given, Unix ms: the books' time never goes back
+	epoch   int    // counts how often the books were read from disk
+	down    error  // why the disk takes no commits; nil when it does
+	queue   []*journal.Event
+	opens   map[uint64]*journal.Call // admitted since the last block and not ended, by AdmitSeq
+	holding map[uint64]*Call         // admitted and not ended, by AdmitSeq
+	applies []*apply
+	lifts   []string // ids of parked calls that were settled
+	next    *batch   // what is queued will be on disk when this is
+	flight  *batch   // being written
+	disk    uint64   // on disk up to here
+	prev    journal.Hash
+	last    uint64 // first number of the newest block
+	cells   round
+	keyless flood
+
+	journal *journal.Journal
+	proof   Proof
+	wake    chan struct{}
+	closing chan struct{}
+	stopped chan struct{}
+}
+
+// batch is one commit; done is closed when it has ended, well or not.
+type batch struct {
+	last uint64
+	done chan struct{}
+	err  error
+}
+
+// queueLimit is how many acts may wait for the disk.
+const queueLimit = 1 << 16
+
+// never is the number of a settlement that will not be on disk.
+const never = math.MaxUint64
+
+// Open reads the books from a database: cells, then the journal's tail. Calls
+// that an earlier process had open end here, uncharged. The Book owns the
+// database from now on: Close closes it.
+func Open(db *store.DB, o Options) (*Book, error) {
+	if o.RetryDisk == 0 {
+		o.RetryDisk = 250 * time.Millisecond
+	}
+	b := &Book{db: db, opts: o, wake: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{})}
+	if err := b.boot(); err != nil {
+		return nil, err
+	}
+	go b.write()
+	return b, nil
+}
+
+// Close writes what is queued and every changed cell, and closes the file. The
+// calls under way end unrecorded, so stop them first.
+func (b *Book) Close() error {
+	close(b.closing)
+	<-b.stopped
+	return b.db.Close()
+}
+
+// Journal reads what happened. It is the same for the life of the Book.
+func (b *Book) Journal() *journal.Journal { return b.journal }
+
+// DB gives readers of tables the database. Writing goes through Apply.
+func (b *Book) DB() *store.DB { return b.db }
+
+// now is the books' clock: milliseconds, never going back. Behind mu.
+func (b *Book) now() time.Time {
+	b.clock = max(b.clock, b.opts.Now().UnixMilli())
+	return time.UnixMilli(b.clock).UTC()
+}
+
+// books are the books that a call is judged by. Behind mu.
+func (b *Book) books(c *Call) *State {
+	if c.Observed && b.would != nil {
+		return b.would
+	}
+	return b.real
+}
+
+// Reserve admits calls, all or none: it reads the clock and quotes under the
+// lock, promises each its quote and takes a slot of every limit. The error is
+// a *Refused with every reason, or wraps ErrUnavailable or ErrBusy.
+//
+// An observed call (shadow mode) is never refused: what stands against it is
+// appended to its findings, and only what its would-be books let through is
+// promised there.
+func (b *Book) Reserve(calls ...*Call) error { return b.reserve(calls, true) }
+
+// Ask is Reserve that takes nothing.
+func (b *Book) Ask(calls ...*Call) error { return b.reserve(calls, false) }
+
+func (b *Book) reserve(calls []*Call, take bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if take {
+		if b.down != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, b.down)
+		}
+		if len(b.queue) >= queueLimit {
+			return ErrBusy
+		}
+	}
+	now, refused, bad := b.now(), make([][]Refusal, len(calls)), false
+	for i, c := range calls {
+		s := b.books(c)
+		c.At = now
+		c.Quote = pricing.Quote(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage).Due
+		refused[i] = s.decide(&c.Call, c.Quote)
+		switch {
+		case len(refused[i]) == 0:
+			s.admit(&c.Call, c.Quote)
+			c.books = s
+		case c.Observed:
+			c.observe(refused[i])
+		default:
+			bad = true
+		}
+	}
+	if !bad && take {
+		b.open(calls)
+		return nil
+	}
+	for _, c := range calls {
+		if c.books != nil {
+			c.books.undo(&c.Call, c.Quote)
+			c.books = nil
+		}
+	}
+	if bad {
+		return &Refused{Calls: refused}
+	}
+	return nil
+}
+
+// observe records what shadow mode does not enforce.
+func (c *Call) observe(reasons []Refusal) {
+	for _, r := range reasons {
+		c.Findings = append(c.Findings, r.Reason)
+		c.Reasons = append(c.Reasons, r.Reason)
+	}
+}
+
+// open gives admitted calls their numbers. Behind mu.
+func (b *Book) open(calls []*Call) {
+	for _, c := range calls {
+		b.seq++
+		c.AdmitSeq, c.epoch = b.seq, b.epoch
+		b.holding[b.seq] = c
+		recorded := c.Call // its owner goes on changing c
+		b.opens[b.seq] = &recorded
+	}
+	b.next.last = b.seq
+	b.kick()
+}
+
+// Settle ends a call: it rates it under the lock by its own sheet, frees its
+// hold, books the charge (at most what the payer has beside others' holds) and
+// queues the event. Outcome, Class, Out, Took and what else is known are set
+// by the caller. Wait for the Seq before the answer leaves.
+func (b *Book) Settle(c *Call) Settlement {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.epoch != b.epoch || b.holding[c.AdmitSeq] == nil {
+		return Settlement{Seq: never} // the books were read anew since: it has ended there
+	}
+	delete(b.holding, c.AdmitSeq)
+	delete(b.opens, c.AdmitSeq)
+	s := c.books
+	if s != nil {
+		s.free(&c.Call, c.Quote)
+	}
+	if s != nil && s != b.real && s != b.would { // shadow mode ended or began anew meanwhile
+		s, c.Reasons = nil, append(c.Reasons, "mode_changed")
+	}
+	set := b.charge(s, c)
+	b.seq++
+	c.SettleSeq, set.Seq = b.seq, b.seq
+	if !c.Observed {
+		b.real.book(&c.Call, c.Charged)
+	} else {
+		if s != nil {
+			s.book(&c.Call, c.Would)
+		}
+		b.real.notice(&c.Call)
+	}
+	set.Left = max(0, b.real.of(journal.Account(c.Payer)).available())
+	recorded := c.Call
+	b.append(&journal.Event{Seq: b.seq, At: b.now(), Type: journal.TypeCall, Subject: c.Key, Call: &recorded})
+	b.unpark(c)
+	return set
+}
+
+// charge rates a call that has ended. Behind mu.
+func (b *Book) charge(s *State, c *Call) Settlement {
+	c.Charged, c.Shortfall, c.Surcharge, c.Would, c.Deltas = 0, 0, 0, 0, pricing.Deltas{}
+	if s == nil {
+		return Settlement{}
+	}
+	charge, deltas := pricing.Rate(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage)
+	paid := s.affordable(&c.Call, charge.Due)
+	c.Deltas, c.Shortfall = deltas, charge.Due-paid
+	if c.Observed {
+		c.Would = paid
+		return Settlement{}
+	}
+	c.Charged = paid
+	c.Surcharge = max(0, min(charge.Output, paid-(charge.Due-charge.Output)))
+	return Settlement{Charged: paid, Surcharge: c.Surcharge, Shortfall: c.Shortfall}
+}
+
+// Refuse records a call that was not admitted. Nobody waits for it; when the
+// queue is full, or keyless calls flood in, it is counted instead.
+func (b *Book) Refuse(c *Call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.Quote = 0
+	now := b.now()
+	if c.At.IsZero() {
+		c.At = now
+	}
+	if b.down != nil || len(b.queue) >= queueLimit || c.Key == "" && !b.keyless.pass(now) {
+		b.keyless.dropped++
+		return
+	}
+	b.seq++
+	c.AdmitSeq, c.SettleSeq = 0, b.seq
+	recorded := c.Call
+	b.append(&journal.Event{Seq: b.seq, At: now, Type: journal.TypeCall, Subject: c.Key, Call: &recorded})
+}
+
+// append queues an event. Behind mu.
+func (b *Book) append(e *journal.Event) {
+	b.queue = append(b.queue, e)
+	b.next.last = e.Seq
+	b.kick()
+}
+
+func (b *Book) kick() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Wait returns when everything up to seq is on disk. The error wraps
+// ErrUnavailable when it will not be: then nothing of it happened.
+func (b *Book) Wait(ctx context.Context, seq uint64) error {
+	b.mu.Lock()
+	var waits *batch
+	switch {
+	case seq == never:
+		b.mu.Unlock()
+		return ErrUnavailable
+	case seq <= b.disk:
+		b.mu.Unlock()
+		return nil
+	case b.flight != nil && seq <= b.flight.last:
+		waits = b.flight
+	default:
+		waits = b.next
+	}
+	b.mu.Unlock()
+	select {
+	case <-waits.done:
+		if waits.err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, waits.err)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// flood lets through so many keyless refusals a second; the rest is counted.
+type flood struct {
+	second, passed, dropped int64
+}
+
+const keylessPerSecond = 20
+
+func (f *flood) pass(now time.Time) bool {
+	if s := now.Unix(); s != f.second {
+		f.second, f.passed = s, 0
+	}
+	f.passed++
+	return f.passed <= keylessPerSecond
+}

@@ -1,0 +1,193 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+)
+
+// Cells are the owners' sums on disk, perCell owners in each, so that a commit
+// can carry a few of them and boot need not fold the whole journal. A cell is
+// written under the book's lock when a block is cut, so it holds exactly the
+// acts up to that block.
+const perCell = 64
+
+var errCell = errors.New("damaged cell")
+
+func cellKey(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+
+// cell encodes one cell as it is at seq; now prunes what no decision can see.
+func (s *State) cell(n int, seq uint64, now time.Time) []byte {
+	b := binary.AppendUvarint(nil, seq)
+	for i := n * perCell; i < min(len(s.list), (n+1)*perCell); i++ {
+		if o := s.list[i]; o != nil {
+			b = o.append(binary.AppendUvarint(b, uint64(i%perCell)+1), now.UnixMilli())
+		}
+	}
+	return binary.AppendUvarint(b, 0)
+}
+
+func (o *owner) append(b []byte, now int64) []byte {
+	b = binary.AppendUvarint(b, uint64(len(o.account)))
+	b = append(b, o.account...)
+	b = binary.AppendVarint(b, int64(o.posted))
+	for _, k := range meterKinds {
+		b = binary.AppendVarint(b, int64(o.meters[k].period))
+		b = binary.AppendVarint(b, o.meters[k].used)
+	}
+	b = binary.AppendVarint(b, int64(o.spent))
+	b = binary.AppendVarint(b, o.calls)
+	b = binary.AppendVarint(b, o.last)
+	b = o.appendUsage(b)
+	live := 0
+	for _, w := range o.rates {
+		if w.prune(now); len(w.slots) > 0 {
+			live++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(live))
+	for tool, w := range o.rates {
+		if len(w.slots) > 0 {
+			b = w.append(b, tool)
+		}
+	}
+	return b
+}
+
+// appendUsage writes the counters that are in use.
+func (o *owner) appendUsage(b []byte) []byte {
+	counters := o.usage.Counters()
+	used := 0
+	for _, n := range counters {
+		if n != 0 {
+			used++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(used))
+	for i, n := range counters {
+		if n != 0 {
+			b = binary.AppendVarint(binary.AppendUvarint(b, uint64(i)), n)
+		}
+	}
+	return b
+}
+
+func (w *window) append(b []byte, tool string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(tool)))
+	b = append(b, tool...)
+	b = binary.AppendVarint(b, w.span)
+	b = binary.AppendUvarint(b, uint64(len(w.slots)))
+	before := int64(0)
+	for _, at := range w.slots {
+		b = binary.AppendVarint(b, at-before)
+		before = at
+	}
+	return b
+}
+
+// load reads a cell into the state.
+func (s *State) load(n int, raw []byte) error {
+	r := &cellReader{b: raw}
+	seq := r.uint()
+	for {
+		i := r.uint()
+		if r.bad || i > perCell {
+			return fmt.Errorf("%w %d", errCell, n)
+		}
+		if i == 0 {
+			return nil
+		}
+		o := r.owner()
+		o.seq, o.number = seq, n*perCell+int(i)-1
+		for len(s.list) <= o.number {
+			s.list = append(s.list, nil)
+		}
+		s.list[o.number] = o
+		s.owners[o.account] = o
+	}
+}
+
+// findGaps finds the numbers that no loaded cell has.
+func (s *State) findGaps() {
+	s.dirty = make([]bool, (len(s.list)+perCell-1)/perCell)
+	for i := len(s.list) - 1; i >= 0; i-- {
+		if s.list[i] == nil {
+			s.gaps = append(s.gaps, i)
+		}
+	}
+}
+
+// cellReader takes fields back; once bad, always bad.
+type cellReader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *cellReader) uint() uint64 {
+	n, used := binary.Uvarint(r.b)
+	if used <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[used:]
+	return n
+}
+
+func (r *cellReader) int() int64 {
+	n, used := binary.Varint(r.b)
+	if used <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[used:]
+	return n
+}
+
+func (r *cellReader) text() string {
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return ""
+	}
+	t := string(r.b[:n])
+	r.b = r.b[n:]
+	return t
+}
+
+func (r *cellReader) owner() *owner {
+	o := &owner{account: journal.Account(r.text())}
+	o.posted = pricing.Credits(r.int())
+	for _, k := range meterKinds {
+		o.meters[k].period = int32(r.int())
+		o.meters[k].used = r.int()
+	}
+	o.spent, o.calls, o.last = pricing.Credits(r.int()), r.int(), r.int()
+	var counters [pricing.Slots]int64
+	for range min(r.uint(), pricing.Slots) {
+		if i := r.uint(); i < pricing.Slots {
+			counters[i] = r.int()
+		}
+	}
+	o.usage = pricing.UsageOf(counters)
+	for range r.uint() {
+		if r.bad {
+			break
+		}
+		r.window(o)
+	}
+	return o
+}
+
+func (r *cellReader) window(o *owner) {
+	tool := r.text()
+	w := o.rate(tool, time.Duration(r.int())*time.Millisecond)
+	before := int64(0)
+	for n := r.uint(); n > 0 && !r.bad; n-- {
+		before += r.int()
+		w.slots = append(w.slots, before)
+	}
+}

@@ -1,0 +1,334 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"paygate/store"
+	"paygate/store/journal"
+)
+
+// The buckets of the books.
+const (
+	bucketCells = "cells" // cell → owners of the real books
+	bucketWould = "would" // cell → owners of the would-be books
+	bucketHolds = "holds" // id → durable hold
+	bucketIndex = "index" // cell, block → which owners which blocks name
+	bucketActs  = "acts"  // entry id → number of the event that posted it
+	bucketBooks = "books" // the one record below
+)
+
+// head is the books' record: where boot starts to fold.
+type head struct {
+	From  uint64 `json:"from"`  // the first act that some cell may not have
+	Would bool   `json:"would"` // shadow mode is on
+}
+
+// cellsPerCommit is how many changed cells a commit carries at most.
+const cellsPerCommit = 16
+
+// round is one pass over the changed cells.
+type round struct {
+	next  int    // the cell to look at next
+	start uint64 // first number of the block in which the round began
+	from  uint64 // every cell has what is before
+}
+
+var errNothing = errors.New("nothing to write")
+
+// write is the one writer: it commits whatever waits, again and again.
+func (b *Book) write() {
+	defer close(b.stopped)
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-b.wake:
+			b.commit(false)
+		case <-sweep.C:
+			b.sweep()
+		case <-b.closing:
+			for b.commit(true) {
+			}
+			b.fail(ErrUnavailable)
+			return
+		}
+		if b.broken() != nil && !b.reopen() {
+			b.fail(ErrUnavailable)
+			return
+		}
+	}
+}
+
+func (b *Book) broken() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.down
+}
+
+// commit writes one block, and says whether there was anything to write. With
+// all it also writes when only cells have changed.
+func (b *Book) commit(all bool) bool {
+	var c cut
+	err := b.db.Update(func(tx *store.Tx) error {
+		c = b.cut(tx, all)
+		if c.empty() {
+			return errNothing
+		}
+		return c.write(tx)
+	})
+	if errors.Is(err, errNothing) {
+		c.finish(nil)
+		return false
+	}
+	b.mu.Lock()
+	if err == nil {
+		b.disk, b.flight = c.last, nil
+		if c.first > 0 {
+			b.prev, b.last = c.hash, c.first
+		}
+	} else {
+		b.down = err
+		b.flight = nil
+	}
+	b.mu.Unlock()
+	if err == nil {
+		b.journal.Publish(c.events, c.last)
+	} else {
+		b.opts.Log.Error("the books cannot be written; new calls are refused until they can", "error", err)
+	}
+	c.batch.err = err
+	close(c.batch.done)
+	c.finish(err)
+	return err == nil
+}
+
+// cut is what one commit writes, taken under the lock.
+type cut struct {
+	batch       *batch
+	first, last uint64
+	prev, hash  journal.Hash
+	events      []*journal.Event
+	opens       []*journal.Call
+	applies     []*apply
+	writes      []func(*store.Tx) error
+	head        *head
+}
+
+// cut takes the queue, runs the waiting mutations, and copies the cells that
+// have their turn, all at one number.
+func (b *Book) cut(tx *store.Tx, all bool) cut {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := cut{batch: b.next, first: b.disk + 1, prev: b.prev}
+	c.applies, b.applies = b.applies, nil
+	for _, a := range c.applies {
+		c.writes = append(c.writes, b.perform(tx, a)...)
+	}
+	c.events, b.queue = b.queue, nil
+	c.writes = append(c.writes, b.lifted()...)
+	for _, open := range b.opens {
+		c.opens = append(c.opens, open)
+	}
+	clear(b.opens)
+	c.last = b.seq
+	if c.first > c.last {
+		c.first = 0
+	}
+	if c.first == 0 && !all && len(c.writes) == 0 && len(c.applies) == 0 {
+		return c
+	}
+	b.indexBlock(&c)
+	c.writes = append(c.writes, b.turn(&c)...)
+	c.batch.last = c.last
+	b.flight, b.next = c.batch, newBatch()
+	return c
+}
+
+func newBatch() *batch { return &batch{done: make(chan struct{})} }
+
+func (c *cut) empty() bool { return c.first == 0 && len(c.writes) == 0 && len(c.applies) == 0 }
+
+// write puts the block, what the mutations wrote, the cells and the head.
+func (c *cut) write(tx *store.Tx) error {
+	if c.first > 0 {
+		block := journal.Encode(c.prev, c.first, c.last, c.events, c.opens)
+		c.hash = journal.HashOf(block)
+		if err := tx.Append(journal.Bucket, journal.Key(c.first), block); err != nil {
+			return err
+		}
+	}
+	for _, write := range c.writes {
+		if err := write(tx); err != nil {
+			return err
+		}
+	}
+	if c.head == nil {
+		return nil
+	}
+	return writeHead(tx, *c.head)
+}
+
+func writeHead(tx *store.Tx, h head) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return tx.Put(bucketBooks, []byte("head"), text)
+}
+
+// finish tells the mutations how they ended.
+func (c *cut) finish(err error) {
+	for _, a := range c.applies {
+		if a.err == nil && err != nil {
+			a.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		close(a.done)
+	}
+}
+
+// turn copies up to cellsPerCommit changed cells and moves the round on.
+// Behind mu.
+func (b *Book) turn(c *cut) []func(*store.Tx) error {
+	var writes []func(*store.Tx) error
+	now := b.now()
+	cells := max(len(b.real.dirty), b.wouldCells())
+	for n := 0; n < cellsPerCommit && b.cells.next < cells; b.cells.next++ {
+		i := b.cells.next
+		if i < len(b.real.dirty) && b.real.dirty[i] {
+			writes = append(writes, put(bucketCells, i, b.real.cell(i, c.last, now)))
+			writes = append(writes, b.flushIndex(i))
+			b.real.dirty[i] = false
+			n++
+		}
+		if b.would != nil && i < len(b.would.dirty) && b.would.dirty[i] {
+			writes = append(writes, put(bucketWould, i, b.would.cell(i, c.last, now)))
+			b.would.dirty[i] = false
+			n++
+		}
+	}
+	if b.cells.next >= cells { // the round is over: all cells have what was before it began
+		b.cells.from = b.cells.start
+		b.cells.next, b.cells.start = 0, c.last+1
+		c.head = &head{From: b.cells.from, Would: b.would != nil}
+	}
+	return writes
+}
+
+func (b *Book) wouldCells() int {
+	if b.would == nil {
+		return 0
+	}
+	return len(b.would.dirty)
+}
+
+func put(bucket string, n int, value []byte) func(*store.Tx) error {
+	return func(tx *store.Tx) error { return tx.Put(bucket, cellKey(n), value) }
+}
+
+// fail ends everybody who still waits.
+func (b *Book) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.down = err
+	b.next.err = err
+	close(b.next.done)
+	b.next = newBatch()
+	for _, a := range b.applies {
+		a.err = err
+		close(a.done)
+	}
+	b.applies = nil
+}
+
+// reopen reads the books from disk as at boot, once commits can succeed again.
+// A failed commit may or may not be on disk, so nothing in memory is believed.
+func (b *Book) reopen() bool {
+	wait := b.opts.RetryDisk
+	for {
+		timer := time.NewTimer(wait)
+		select {
+		case <-b.closing:
+			timer.Stop()
+			return false
+		case <-timer.C:
+		}
+		b.fail(b.broken())
+		err := b.db.Reopen()
+		if err == nil {
+			err = b.boot()
+		}
+		if err == nil {
+			b.opts.Log.Info("the books can be written again")
+			return true
+		}
+		b.opts.Log.Error("the books still cannot be written", "error", err)
+		wait = min(2*wait, 20*b.opts.RetryDisk)
+	}
+}
+
+// flushIndex writes which blocks name the owners of a cell. Behind mu.
+func (b *Book) flushIndex(cell int) func(*store.Tx) error {
+	var raw []byte
+	for i := cell * perCell; i < min(len(b.real.list), (cell+1)*perCell); i++ {
+		o := b.real.list[i]
+		if o == nil || len(o.index) == 0 {
+			continue
+		}
+		raw = binary.AppendUvarint(raw, uint64(i%perCell))
+		raw = binary.AppendUvarint(raw, uint64(len(o.index)))
+		before := uint64(0)
+		for _, block := range o.index {
+			raw = binary.AppendUvarint(raw, block-before)
+			before = block
+		}
+		o.index = o.index[:0]
+	}
+	key := binary.BigEndian.AppendUint64(cellKey(cell), b.disk)
+	return func(tx *store.Tx) error {
+		if len(raw) == 0 {
+			return nil
+		}
+		return tx.Put(bucketIndex, key, raw)
+	}
+}
+
+// indexBlock notes which keys' owners the block names. Behind mu.
+func (b *Book) indexBlock(c *cut) {
+	for _, e := range c.events {
+		b.name(e, c.first, func(*owner) bool { return true })
+	}
+}
+
+// name adds a block to the index of the keys that an event is about.
+func (b *Book) name(e *journal.Event, block uint64, missing func(*owner) bool) {
+	note := func(a journal.Account) {
+		if a.Key() == "" {
+			return
+		}
+		o := b.real.of(a)
+		if n := len(o.index); missing(o) && (n == 0 || o.index[n-1] != block) {
+			o.index = append(o.index, block)
+			b.real.touch(o)
+		}
+	}
+	if e.Subject != "" {
+		note(journal.KeyAccount(e.Subject))
+	}
+	for _, p := range e.Posts {
+		note(p.From)
+		note(p.To)
+	}
+}
+
+// Flush waits for everything queued so far.
+func (b *Book) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	seq := b.seq
+	b.mu.Unlock()
+	return b.Wait(ctx, seq)
+}

@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store"
+	"paygate/store/journal"
+)
+
+// Park makes the hold of an admitted call durable, because the call outlives
+// its request: the server asks for input, or has begun a task. It returns when
+// that is on disk. Parked finds the call again, also after a restart; Settle
+// ends it as any call. When until comes first, the call ends uncharged.
+func (b *Book) Park(ctx context.Context, c *Call, until time.Time) error {
+	return b.Apply(ctx, func(t *Tx) error {
+		if c.epoch != b.epoch || b.holding[c.AdmitSeq] == nil {
+			return ErrUnavailable
+		}
+		h := &hold{Hold: journal.Hold{ID: c.ID, Key: c.Key, Credits: c.Quote, Until: until, Memo: c.Ref}, seq: b.seq + 1, call: c}
+		if err := t.Append(journal.Event{Type: journal.TypeParked, Actor: "system", Subject: c.Key, Hold: &h.Hold}); err != nil {
+			return err
+		}
+		if err := putHold(t.Tx, h); err != nil {
+			return err
+		}
+		b.real.holds[c.ID] = h
+		return nil
+	})
+}
+
+// Parked takes a parked call up again, by its id. Until it is settled or
+// parked anew nobody else gets it, and its time does not end.
+func (b *Book) Parked(id string) (*Call, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.real.holds[id]
+	if h == nil || h.call == nil || h.busy || !b.now().Before(h.Until) {
+		return nil, false
+	}
+	h.busy = true
+	return h.call, true
+}
+
+// Leave gives back a call that Parked took, to wait on.
+func (b *Book) Leave(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.real.holds[id]; h != nil {
+		h.busy = false
+	}
+}
+
+// ParkedRef is Parked by the call's Ref.
+func (b *Book) ParkedRef(ref string) (*Call, bool) {
+	b.mu.Lock()
+	id := ""
+	for _, h := range b.real.holds {
+		if h.call != nil && h.call.Ref == ref {
+			id = h.ID
+		}
+	}
+	b.mu.Unlock()
+	return b.Parked(id)
+}
+
+// unpark forgets the hold of a call that has been settled. Behind mu.
+func (b *Book) unpark(c *Call) {
+	if h := b.real.holds[c.ID]; h != nil && h.call != nil {
+		delete(b.real.holds, c.ID)
+		b.lifts = append(b.lifts, c.ID)
+	}
+}
+
+// lifted deletes the records of holds that have ended. Behind mu.
+func (b *Book) lifted() []func(*store.Tx) error {
+	var writes []func(*store.Tx) error
+	for _, id := range b.lifts {
+		writes = append(writes, func(tx *store.Tx) error { return tx.Delete(bucketHolds, []byte(id)) })
+	}
+	b.lifts = nil
+	return writes
+}
+
+// lapse ends a parked call whose time is over.
+func (b *Book) lapse(h *hold) {
+	c, ok := b.claim(h)
+	if !ok {
+		return
+	}
+	c.Outcome, c.Class, c.Error = pricing.Lost, "expired", "not completed in time"
+	b.Settle(c)
+}
+
+func (b *Book) claim(h *hold) (*Call, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.real.holds[h.ID] != h || h.busy {
+		return nil, false
+	}
+	h.busy = true
+	return h.call, true
+}
+
+// putBack makes a hold of an earlier process count again. Behind mu.
+func (b *Book) putBack(h *hold) error {
+	if h.call == nil {
+		b.real.put(h)
+		return nil
+	}
+	c := h.call
+	var err error
+	if b.opts.Sheet == nil {
+		err = errors.New("no sheets")
+	} else {
+		c.Price, err = b.opts.Sheet(c.Sheet)
+	}
+	if err != nil {
+		return fmt.Errorf("parked call %s: price sheet %.12s: %w", c.ID, c.Sheet, err)
+	}
+	c.epoch = b.epoch
+	if len(c.Reasons) == 0 && (!c.Observed || b.would != nil) {
+		c.books = b.books(c)
+		c.books.promise(&c.Call, c.Quote)
+	}
+	b.holding[c.AdmitSeq] = c
+	b.real.holds[h.ID] = h
+	return nil
+}

@@ -1,0 +1,126 @@
+package ledger
+
+import (
+	"time"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+)
+
+// Key is what the books say of one key.
+type Key struct {
+	Credits   pricing.Credits // the balance, what is held included
+	Held      pricing.Credits
+	Available pricing.Credits
+	Spent     pricing.Credits // to revenue, less refunds
+	Calls     int64           // answered
+	LastUsed  time.Time       // zero: never
+	Used      Used
+}
+
+// Used is what a key has used in the current UTC day and month.
+type Used struct {
+	DailyCalls, MonthlyCalls, DailyCredits, MonthlyCredits int64
+}
+
+// Key gives what the books say of a key, by its stable id. A key that was
+// never seen has nothing.
+func (b *Book) Key(id string) Key {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.real.key(id, b.now())
+}
+
+// Keys calls fn for every key that has an account, under the lock: it must be
+// quick and must not call the Book.
+func (b *Book) Keys(fn func(id string, k Key)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	for _, o := range b.real.list {
+		if o == nil {
+			continue
+		}
+		if id := o.account.Key(); id != "" {
+			fn(id, b.real.key(id, now))
+		}
+	}
+}
+
+func (s *State) key(id string, now time.Time) Key {
+	o := s.owners[journal.KeyAccount(id)]
+	if o == nil {
+		return Key{}
+	}
+	k := Key{Credits: o.posted, Held: o.held, Available: max(0, o.available()), Spent: o.spent, Calls: o.calls}
+	if o.last > 0 {
+		k.LastUsed = time.UnixMilli(o.last).UTC()
+	}
+	used := func(kind journal.Kind) int64 {
+		if m := o.meters[kind]; m.period == kind.Period(now) {
+			return m.used
+		}
+		return 0
+	}
+	k.Used = Used{DailyCalls: used(journal.DailyCalls), MonthlyCalls: used(journal.MonthlyCalls),
+		DailyCredits: used(journal.DailyCredits), MonthlyCredits: used(journal.MonthlyCredits)}
+	return k
+}
+
+// Window says how many slots of a key's sliding window are taken, and how long
+// until the oldest of them is free again. Tool is empty for the key's own
+// window. In shadow mode it is the would-be books' window.
+func (b *Book) Window(id, tool string) (used int, frees time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.real
+	if b.would != nil {
+		s = b.would
+	}
+	o := s.owners[journal.KeyAccount(id)]
+	if o == nil || o.rates[tool] == nil {
+		return 0, 0
+	}
+	w, now := o.rates[tool], b.now().UnixMilli()
+	used = w.count(now)
+	if used > 0 {
+		frees = time.Duration(w.slots[len(w.slots)-used]+w.span-now) * time.Millisecond
+	}
+	return used, frees
+}
+
+// Totals sums the books.
+type Totals struct {
+	Issued    pricing.Credits // from the bank, less what was written off
+	Spendable pricing.Credits // on all keys
+	Held      pricing.Credits
+	Revenue   pricing.Credits
+	Expired   pricing.Credits
+	Keys      int    // accounts of keys
+	Open      int    // calls admitted and not ended
+	Dropped   int64  // refusals that were counted, not recorded
+	Seq       uint64 // on disk up to here
+}
+
+// Totals sums the books. It goes through all accounts: once a second is often.
+func (b *Book) Totals() Totals {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := Totals{Open: len(b.holding), Dropped: b.keyless.dropped, Seq: b.disk}
+	for _, o := range b.real.list {
+		switch {
+		case o == nil:
+		case o.account == journal.Bank:
+			t.Issued = -o.posted
+		case o.account == journal.Revenue:
+			t.Revenue = o.posted
+		case o.account == journal.Expired:
+			t.Expired = o.posted
+		case o.account.Key() != "":
+			t.Keys++
+			t.Held += o.held
+			t.Spendable += max(0, o.available())
+		}
+	}
+	return t
+}
