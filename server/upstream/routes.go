@@ -1,0 +1,259 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"paygate/server/mcp"
+)
+
+// routes is who gets what on one connection: calls by our own ids, so that ids
+// and progress tokens of different callers never meet, and the server's own
+// requests with the id under which they were handed out.
+type routes struct {
+	shared  bool // several callers use the connection
+	streams bool // the server says by the stream it uses what belongs to which call
+	max     int  // bytes that one inbox may hold
+
+	mu    sync.Mutex
+	last  uint64
+	calls map[uint64]*call
+	asks  map[uint64]ask
+	views map[*view]struct{}
+	tasks map[uint64]json.RawMessage // progress tokens that live on in tasks
+	subs  map[string]map[*view]bool  // who subscribed to a resource; kept when shared
+	ended error                      // why nothing goes any more
+}
+
+// call is a request under way.
+type call struct {
+	*inbox
+	id        uint64
+	own       []byte // id as sent upstream
+	view      *view
+	method    string
+	clientID  json.RawMessage
+	token     json.RawMessage // the client's progress token, nil if it gave none
+	hears     bool            // somebody listens while it runs
+	cancelled bool            // the server has been told
+	stop      func()          // ends what the transport holds for it; nil: nothing
+}
+
+// ask is a request of the server that waits for a client's answer.
+type ask struct {
+	theirs json.RawMessage
+	view   *view
+	call   *call // nil: it belongs to no call
+}
+
+func newRoutes(max int, shared bool) *routes {
+	return &routes{shared: shared, max: max, calls: map[uint64]*call{}, asks: map[uint64]ask{}, views: map[*view]struct{}{},
+		tasks: map[uint64]json.RawMessage{}, subs: map[string]map[*view]bool{}}
+}
+
+// begin enters a call and returns it with the params to send.
+func (r *routes) begin(v *view, m *mcp.Message, hears bool) (*call, json.RawMessage, error) {
+	c := &call{inbox: newInbox(r.max), view: v, method: m.Method, clientID: m.ID, hears: hears}
+	r.mu.Lock()
+	if r.ended != nil {
+		r.mu.Unlock()
+		return nil, nil, ErrEnded
+	}
+	r.last++
+	c.id = r.last
+	r.calls[c.id] = c
+	r.mu.Unlock()
+	c.own = appendID(c.id)
+	params, token := splice(m.Params, c.own, "_meta", "progressToken")
+	if token != nil {
+		r.mu.Lock()
+		c.token = token
+		r.mu.Unlock()
+	}
+	return c, params, nil
+}
+
+// end forgets a call, and what the server still asks on its behalf.
+func (r *routes) end(c *call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.calls, c.id)
+	if len(r.asks) > 0 {
+		maps.DeleteFunc(r.asks, func(_ uint64, a ask) bool { return a.call == c })
+	}
+	if c.token != nil && c.final != nil && len(r.tasks) < 1024 && bytes.Contains(c.final.Result, []byte(`"taskId"`)) {
+		r.tasks[c.id] = c.token
+	}
+}
+
+// lose ends all calls and refuses new ones.
+func (r *routes) lose(err error) {
+	r.mu.Lock()
+	r.ended = err
+	calls := slices.Collect(maps.Values(r.calls))
+	views := slices.Collect(maps.Keys(r.views))
+	r.mu.Unlock()
+	for _, c := range calls {
+		c.finish(nil, err)
+	}
+	for _, v := range views {
+		v.end()
+	}
+}
+
+func (r *routes) attach(v *view) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended != nil {
+		return false
+	}
+	r.views[v] = struct{}{}
+	return true
+}
+
+// detach forgets a view.
+func (r *routes) detach(v *view) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.views, v)
+	for _, who := range r.subs {
+		delete(who, v)
+	}
+	maps.DeleteFunc(r.asks, func(_ uint64, a ask) bool { return a.view == v })
+}
+
+// all are the conversations on the link.
+func (r *routes) all() []*view {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.views))
+}
+
+// deliver routes one message of the server. hint is the call whose stream it
+// came on, nil where the transport has no streams. What it returns, if
+// anything, is to be sent back to the server.
+func (r *routes) deliver(m *mcp.Message, hint *call) (reply *mcp.Message) {
+	switch {
+	case m.Method == "":
+		r.answer(m)
+		return nil
+	case m.ID != nil:
+		return r.request(m, hint)
+	default:
+		r.notification(m, hint)
+		return nil
+	}
+}
+
+func (r *routes) answer(m *mcp.Message) {
+	id, ok := number(m.ID)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	c := r.calls[id]
+	r.mu.Unlock()
+	if c == nil {
+		return // cancelled meanwhile
+	}
+	m.ID = c.clientID
+	if c.method == listen && m.Result != nil {
+		m.Result, _ = splice(m.Result, c.clientID, "_meta", subscriptionID)
+	}
+	c.finish(m, nil)
+}
+
+// request hands a request of the server to whom it concerns: the call on whose
+// stream it came, or the only one in flight, or in a process of the caller's
+// own the newest. Where it cannot be known, nobody is asked.
+func (r *routes) request(m *mcp.Message, hint *call) (reply *mcp.Message) {
+	if m.Method == "ping" {
+		return &mcp.Message{ID: m.ID, Result: json.RawMessage("{}")}
+	}
+	r.mu.Lock()
+	c := r.callFor(hint)
+	v := r.onlyView()
+	if c != nil {
+		v = c.view
+	}
+	if v == nil || c == nil && v.other == nil {
+		r.mu.Unlock()
+		return &mcp.Message{ID: m.ID, Error: &mcp.Error{Code: -32601, Message: "no client can be asked here"}}
+	}
+	r.last++
+	id := r.last
+	r.asks[id] = ask{theirs: m.ID, view: v, call: c}
+	r.mu.Unlock()
+	m.ID = appendID(id)
+	if c != nil && c.put(m) || c == nil && v.other.put(m) {
+		return nil
+	}
+	r.mu.Lock()
+	theirs := r.asks[id].theirs
+	delete(r.asks, id)
+	r.mu.Unlock()
+	return &mcp.Message{ID: theirs, Error: &mcp.Error{Code: -32603, Message: "the call is over"}}
+}
+
+// callFor finds the call that something without a name of its own belongs to.
+// The caller holds mu.
+func (r *routes) callFor(hint *call) *call {
+	if hint != nil {
+		if hint.hears {
+			return hint
+		}
+		return nil
+	}
+	if v := r.onlyView(); r.streams && v != nil && v.other != nil {
+		return nil
+	}
+	var newest *call
+	n := 0
+	for _, c := range r.calls {
+		if !c.hears || c.method == listen {
+			continue
+		}
+		n++
+		if newest == nil || c.id > newest.id {
+			newest = c
+		}
+	}
+	if n > 1 && r.shared {
+		return nil
+	}
+	return newest
+}
+
+// onlyView is the owner of a connection that is nobody else's.
+func (r *routes) onlyView() *view {
+	if r.shared || len(r.views) != 1 {
+		return nil
+	}
+	for v := range r.views {
+		return v
+	}
+	return nil
+}
+
+// reply takes back an answer of the client: it returns the id that the server
+// gave its request, nil when v was never asked or has answered.
+func (r *routes) reply(v *view, id json.RawMessage) json.RawMessage {
+	n, ok := number(id)
+	if !ok {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a, ok := r.asks[n]
+	if !ok || a.view != v {
+		return nil
+	}
+	delete(r.asks, n)
+	return a.theirs
+}
+
+func appendID(id uint64) []byte { return strconv.AppendUint(nil, id, 10) }

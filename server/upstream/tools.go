@@ -1,0 +1,105 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"paygate/server/mcp"
+)
+
+// listTools asks the server for its tools over the main link.
+func (s *server) listTools(ctx context.Context) ([]json.RawMessage, error) {
+	m, err := s.await(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := s.toolsOf(ctx, m)
+	if err == nil {
+		s.mu.Lock()
+		s.tools = len(tools)
+		s.mu.Unlock()
+	}
+	return tools, err
+}
+
+func (s *server) toolsOf(ctx context.Context, m *main) ([]json.RawMessage, error) {
+	v := newView(m.link, nil, nil)
+	if v == nil {
+		return nil, ErrEnded
+	}
+	v.greeted = true
+	defer v.end()
+	var tools []json.RawMessage
+	cursor := ""
+	for range s.opt.Limits.ListPages {
+		res, err := v.Call(ctx, &mcp.Message{ID: json.RawMessage("1"), Method: "tools/list", Params: s.page(m, cursor)}, nil)
+		if err != nil {
+			return nil, err
+		}
+		if res.Error != nil {
+			return nil, fmt.Errorf("%s: tools/list: %w", s.spec.label(), res.Error)
+		}
+		var page struct {
+			Tools  []json.RawMessage `json:"tools"`
+			Cursor string            `json:"nextCursor"`
+		}
+		if err := json.Unmarshal(res.Result, &page); err != nil {
+			return nil, fmt.Errorf("%s: tools/list: the answer is no list of tools: %w", s.spec.label(), err)
+		}
+		tools = append(tools, page.Tools...)
+		if cursor = page.Cursor; cursor == "" {
+			break
+		}
+	}
+	return tools, nil
+}
+
+// page is the params of a list request in the era of m.
+func (s *server) page(m *main, cursor string) json.RawMessage {
+	p := struct {
+		Meta   *ownMeta `json:"_meta,omitempty"`
+		Cursor string   `json:"cursor,omitempty"`
+	}{Cursor: cursor}
+	if m.modern {
+		meta := s.meta()
+		p.Meta = &meta
+	}
+	return marshal(p)
+}
+
+// count says hello on the main link and counts the tools, then again whenever
+// the server says that they changed.
+func (s *server) count(ctx context.Context, m *main) {
+	changed := make(chan struct{}, 1)
+	changed <- struct{}{}
+	v := newView(m.link, nil, func(n *mcp.Message) {
+		if n.Method == "notifications/tools/list_changed" {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	})
+	if v == nil {
+		return
+	}
+	defer func() { _ = v.Close() }()
+	for {
+		select {
+		case <-changed:
+		case <-v.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+		each, stop := context.WithTimeout(ctx, time.Minute)
+		if tools, err := s.toolsOf(each, m); err == nil {
+			s.mu.Lock()
+			s.tools = len(tools)
+			s.mu.Unlock()
+		}
+		stop()
+	}
+}
