@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"time"
 )
 
 // Hash chains the blocks: each carries the hash of the one before.
@@ -42,6 +41,7 @@ func Encode(prev Hash, first, last uint64, events []*Event, opens []*Call) []byt
 		w.record(kindOf(e), e.Seq-first, func(body *writer) {
 			if e.Call != nil {
 				body.call(e.Call, first, base)
+				body.int(millis(e.At) - base)
 				return
 			}
 			body.event(e, base)
@@ -164,7 +164,7 @@ func (b *Block) act(r *reader, base int64) error {
 		a.Admit = in.call(b.First, base)
 	case actCall:
 		c := in.call(b.First, base)
-		a.Event = &Event{At: c.At.Add(c.Took.Truncate(time.Millisecond)), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
+		a.Event = &Event{At: TimeOf(in.int() + base), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
 		b.admission(c)
 	case actEvent:
 		a.Event = in.event(base)

@@ -205,7 +205,7 @@ func (r *reader) call(first uint64, base int64) *Call {
 	c.Outcome = pricing.Outcome(r.byte())
 	c.AdmitSeq = first + uint64(r.int())
 	c.SettleSeq = first + uint64(r.int())
-	c.At = timeOf(r.int() + base)
+	c.At = TimeOf(r.int() + base)
 	c.Took = time.Duration(r.uint()) * time.Microsecond
 	c.Gate = time.Duration(r.uint()) * time.Microsecond
 	c.In = int64(r.uint())
@@ -326,7 +326,7 @@ func (w *writer) event(e *Event, base int64) {
 }
 
 func (r *reader) event(base int64) *Event {
-	e := &Event{At: timeOf(r.int() + base), Type: r.word(), Actor: r.word(), Subject: r.word()}
+	e := &Event{At: TimeOf(r.int() + base), Type: r.word(), Actor: r.word(), Subject: r.word()}
 	if n := r.count(); n > 0 {
 		e.Posts = make([]Entry, n)
 		for i := range e.Posts {
@@ -334,7 +334,7 @@ func (r *reader) event(base int64) *Event {
 		}
 	}
 	if r.byte() == 1 {
-		e.Hold = &Hold{ID: r.text(), Key: r.word(), Credits: pricing.Credits(r.uint()), Until: timeOf(r.int()), Memo: r.text()}
+		e.Hold = &Hold{ID: r.text(), Key: r.word(), Credits: pricing.Credits(r.uint()), Until: TimeOf(r.int()), Memo: r.text()}
 	}
 	if data := r.bytes(); len(data) > 0 {
 		e.Data = json.RawMessage(slices.Clone(data))

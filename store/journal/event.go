@@ -38,6 +38,12 @@ func (a Account) Key() string {
 	return id
 }
 
+// Bounded says whether the account must not go below zero: all but the house's
+// own and those that others settle.
+func (a Account) Bounded() bool {
+	return strings.HasPrefix(string(a), "key:") || strings.HasPrefix(string(a), "tenant:")
+}
+
 // Entry moves an amount from one account to another, so the books balance by
 // their shape. The same ID twice is a replay of the same act.
 type Entry struct {
@@ -69,6 +75,7 @@ const (
 	TypeReserved = "credits.reserved"  // Hold: a reservation was made
 	TypeCommit   = "credits.committed" // Hold: it was taken; the posting is in Posts
 	TypeRelease  = "credits.released"  // Hold: it was given back, or its time was over
+	TypeRefund   = "credits.refunded"  // what a call was charged was given back; the posting is in Posts
 	TypeParked   = "call.parked"       // Hold: a call waits for input or for its task
 )
 

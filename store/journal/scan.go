@@ -268,7 +268,7 @@ func (j *Journal) SeqAt(t time.Time) (uint64, error) {
 			return 0, err
 		}
 		switch {
-		case timeOf(base).Before(t):
+		case TimeOf(base).Before(t):
 			low = mid
 		case b.First <= low:
 			high = low

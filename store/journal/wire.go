@@ -133,7 +133,8 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-func timeOf(ms int64) time.Time {
+// TimeOf is a time in Unix milliseconds, as the journal keeps them.
+func TimeOf(ms int64) time.Time {
 	if ms == math.MinInt64 {
 		return time.Time{}
 	}

@@ -128,9 +128,9 @@ func (t *Tx) Append(e journal.Event) error {
 			return fmt.Errorf("entry of %d from %s to %s: it needs an id", p.Amount, p.From, p.To)
 		case t.Replayed(p.ID):
 			return fmt.Errorf("entry %s: %w", p.ID, ErrReplayed)
-		case p.From.Key() != "" && p.Kind != kindReserve && t.Available(p.From) < p.Amount:
+		case p.From.Bounded() && p.Kind != kindReserve && t.Available(p.From) < p.Amount:
 			return fmt.Errorf("%s: %w", p.From, ErrInsufficient)
-		case p.To.Key() != "" && t.Available(p.To) > math.MaxInt64/2-p.Amount:
+		case p.To.Bounded() && t.Available(p.To) > math.MaxInt64/2-p.Amount:
 			return fmt.Errorf("%s: its balance would be too large", p.To)
 		}
 	}

@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"sync"
@@ -48,6 +46,9 @@ type Options struct {
 	// RetryDisk is how long to wait after a failed commit before the file is
 	// opened again; 0 means 250 ms. It doubles up to 20 times that.
 	RetryDisk time.Duration
+	// SweepEvery is how often holds are looked at whose time may be over; 0
+	// means every second.
+	SweepEvery time.Duration
 }
 
 // Book is the live books. It is safe for concurrent use. Close it.
@@ -57,19 +58,20 @@ type Book struct {
 
 	mu      sync.Mutex
 	real    *State
-	would   *State // of shadow mode; nil when calls are charged
-	seq     uint64 // the last number given
-	clock   int64  // the last time given, Unix ms: the books' time never goes back
-	epoch   int    // counts how often the books were read from disk
-	down    error  // why the disk takes no commits; nil when it does
+	would   *State   // of shadow mode; nil when calls are charged
+	seq     uint64   // the last number given
+	clock   int64    // the last time given, Unix ms: the books' time never goes back
+	epoch   int      // counts how often the books were read from disk
+	ends    []uint64 // by epoch: what was known to be on disk when the next began
+	down    error    // why the disk takes no commits; nil when it does
 	queue   []*journal.Event
 	opens   map[uint64]*journal.Call // admitted since the last block and not ended, by AdmitSeq
 	holding map[uint64]*Call         // admitted and not ended, by AdmitSeq
 	applies []*apply
-	lifts   []string // ids of parked calls that were settled
-	next    *batch   // what is queued will be on disk when this is
-	flight  *batch   // being written
-	disk    uint64   // on disk up to here
+	writes  []func(*store.Tx) error // records that go with the next commit
+	next    *batch                  // what is queued will be on disk when this is
+	flight  *batch                  // being written
+	disk    uint64                  // on disk up to here
 	prev    journal.Hash
 	last    uint64 // first number of the newest block
 	cells   round
@@ -77,7 +79,8 @@ type Book struct {
 
 	journal *journal.Journal
 	proof   Proof
-	wake    chan struct{}
+	wake    chan struct{} // somebody waits for what is queued
+	soon    chan struct{} // something is queued that nobody waits for
 	closing chan struct{}
 	stopped chan struct{}
 }
@@ -102,7 +105,10 @@ func Open(db *store.DB, o Options) (*Book, error) {
 	if o.RetryDisk == 0 {
 		o.RetryDisk = 250 * time.Millisecond
 	}
-	b := &Book{db: db, opts: o, wake: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{})}
+	if o.SweepEvery == 0 {
+		o.SweepEvery = time.Second
+	}
+	b := &Book{db: db, opts: o, wake: make(chan struct{}, 1), soon: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{})}
 	if err := b.boot(); err != nil {
 		return nil, err
 	}
@@ -130,90 +136,6 @@ func (b *Book) now() time.Time {
 	return time.UnixMilli(b.clock).UTC()
 }
 
-// books are the books that a call is judged by. Behind mu.
-func (b *Book) books(c *Call) *State {
-	if c.Observed && b.would != nil {
-		return b.would
-	}
-	return b.real
-}
-
-// Reserve admits calls, all or none: it reads the clock and quotes under the
-// lock, promises each its quote and takes a slot of every limit. The error is
-// a *Refused with every reason, or wraps ErrUnavailable or ErrBusy.
-//
-// An observed call (shadow mode) is never refused: what stands against it is
-// appended to its findings, and only what its would-be books let through is
-// promised there.
-func (b *Book) Reserve(calls ...*Call) error { return b.reserve(calls, true) }
-
-// Ask is Reserve that takes nothing.
-func (b *Book) Ask(calls ...*Call) error { return b.reserve(calls, false) }
-
-func (b *Book) reserve(calls []*Call, take bool) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if take {
-		if b.down != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, b.down)
-		}
-		if len(b.queue) >= queueLimit {
-			return ErrBusy
-		}
-	}
-	now, refused, bad := b.now(), make([][]Refusal, len(calls)), false
-	for i, c := range calls {
-		s := b.books(c)
-		c.At = now
-		c.Quote = pricing.Quote(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage).Due
-		refused[i] = s.decide(&c.Call, c.Quote)
-		switch {
-		case len(refused[i]) == 0:
-			s.admit(&c.Call, c.Quote)
-			c.books = s
-		case c.Observed:
-			c.observe(refused[i])
-		default:
-			bad = true
-		}
-	}
-	if !bad && take {
-		b.open(calls)
-		return nil
-	}
-	for _, c := range calls {
-		if c.books != nil {
-			c.books.undo(&c.Call, c.Quote)
-			c.books = nil
-		}
-	}
-	if bad {
-		return &Refused{Calls: refused}
-	}
-	return nil
-}
-
-// observe records what shadow mode does not enforce.
-func (c *Call) observe(reasons []Refusal) {
-	for _, r := range reasons {
-		c.Findings = append(c.Findings, r.Reason)
-		c.Reasons = append(c.Reasons, r.Reason)
-	}
-}
-
-// open gives admitted calls their numbers. Behind mu.
-func (b *Book) open(calls []*Call) {
-	for _, c := range calls {
-		b.seq++
-		c.AdmitSeq, c.epoch = b.seq, b.epoch
-		b.holding[b.seq] = c
-		recorded := c.Call // its owner goes on changing c
-		b.opens[b.seq] = &recorded
-	}
-	b.next.last = b.seq
-	b.kick()
-}
-
 // Settle ends a call: it rates it under the lock by its own sheet, frees its
 // hold, books the charge (at most what the payer has beside others' holds) and
 // queues the event. Outcome, Class, Out, Took and what else is known are set
@@ -235,7 +157,7 @@ func (b *Book) Settle(c *Call) Settlement {
 	}
 	set := b.charge(s, c)
 	b.seq++
-	c.SettleSeq, set.Seq = b.seq, b.seq
+	c.SettleSeq, set.Seq = b.seq, b.ticket(b.seq)
 	if !c.Observed {
 		b.real.book(&c.Call, c.Charged)
 	} else {
@@ -269,26 +191,6 @@ func (b *Book) charge(s *State, c *Call) Settlement {
 	return Settlement{Charged: paid, Surcharge: c.Surcharge, Shortfall: c.Shortfall}
 }
 
-// Refuse records a call that was not admitted. Nobody waits for it; when the
-// queue is full, or keyless calls flood in, it is counted instead.
-func (b *Book) Refuse(c *Call) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c.Quote = 0
-	now := b.now()
-	if c.At.IsZero() {
-		c.At = now
-	}
-	if b.down != nil || len(b.queue) >= queueLimit || c.Key == "" && !b.keyless.pass(now) {
-		b.keyless.dropped++
-		return
-	}
-	b.seq++
-	c.AdmitSeq, c.SettleSeq = 0, b.seq
-	recorded := c.Call
-	b.append(&journal.Event{Seq: b.seq, At: now, Type: journal.TypeCall, Subject: c.Key, Call: &recorded})
-}
-
 // append queues an event. Behind mu.
 func (b *Book) append(e *journal.Event) {
 	b.queue = append(b.queue, e)
@@ -296,53 +198,23 @@ func (b *Book) append(e *journal.Event) {
 	b.kick()
 }
 
-func (b *Book) kick() {
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Wait returns when everything up to seq is on disk. The error wraps
-// ErrUnavailable when it will not be: then nothing of it happened.
-func (b *Book) Wait(ctx context.Context, seq uint64) error {
-	b.mu.Lock()
-	var waits *batch
-	switch {
-	case seq == never:
-		b.mu.Unlock()
-		return ErrUnavailable
-	case seq <= b.disk:
-		b.mu.Unlock()
-		return nil
-	case b.flight != nil && seq <= b.flight.last:
-		waits = b.flight
-	default:
-		waits = b.next
-	}
-	b.mu.Unlock()
-	select {
-	case <-waits.done:
-		if waits.err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, waits.err)
+// add numbers, queues and counts in an event of the book's own. Behind mu.
+func (b *Book) add(e *journal.Event) {
+	b.seq++
+	e.Seq, e.At = b.seq, b.now()
+	b.append(e)
+	for _, s := range []*State{b.real, b.would} {
+		if s != nil {
+			s.Fold(e.Seq, journal.Act{Event: e})
 		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
-// flood lets through so many keyless refusals a second; the rest is counted.
-type flood struct {
-	second, passed, dropped int64
-}
+func (b *Book) kick() { b.signal(b.wake) }
 
-const keylessPerSecond = 20
-
-func (f *flood) pass(now time.Time) bool {
-	if s := now.Unix(); s != f.second {
-		f.second, f.passed = s, 0
+func (b *Book) signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
-	f.passed++
-	return f.passed <= keylessPerSecond
 }

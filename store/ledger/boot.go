@@ -10,60 +10,106 @@ import (
 	"paygate/store/journal"
 )
 
+// image is the books as the file has them.
+type image struct {
+	head
+	real, would *State
+	holds       []*hold
+	last        uint64 // number of the newest act
+	prev        journal.Hash
+	clock       int64
+	after       uint64           // what is above this nobody knew to be on disk
+	unknown     []*journal.Event // those
+}
+
 // boot reads the books from disk: cells, then the journal from the first act
 // that some cell may lack. Calls that were open when the process before ended
 // are over; the boot event says so. Durable holds come back.
+//
+// After a failed commit the same happens, and what that commit may have put on
+// disk nevertheless is found: its callers were told that nothing happened, so
+// what they were charged is given back.
 func (b *Book) boot() error {
-	h, err := b.loadCells()
-	if err != nil {
-		return err
-	}
-	last, err := b.foldTail(h)
-	if err != nil {
+	b.mu.Lock()
+	i := &image{real: NewState(false), after: b.disk}
+	b.mu.Unlock()
+	if err := i.read(b.db); err != nil {
 		return err
 	}
 	if b.journal == nil {
-		b.journal = journal.New(b.db, last, b.blocksOf)
+		b.journal = journal.New(b.db, i.last, b.blocksOf)
+	} else {
+		b.journal.Publish(i.unknown, i.last)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seq, b.disk = last, last
-	b.epoch++
-	b.down, b.queue, b.flight = nil, nil, nil
-	b.opens, b.holding = map[uint64]*journal.Call{}, map[uint64]*Call{}
-	b.next = newBatch()
-	b.cells = round{start: last + 1, from: h.From}
-	if err := b.loadHolds(); err != nil {
+	if err := b.restart(i); err != nil {
 		return err
 	}
-	b.seq++
-	b.append(&journal.Event{Seq: b.seq, At: b.now(), Type: journal.TypeBoot, Actor: "system"})
+	b.add(&journal.Event{Type: journal.TypeBoot, Actor: "system"})
+	if b.epoch > 1 {
+		b.giveBack(i.unknown)
+	}
 	return nil
 }
 
-// loadCells reads the owners as they were written.
-func (b *Book) loadCells() (head, error) {
-	var h head
-	real, would := NewState(false), NewState(true)
-	err := b.db.View(func(s *store.Snapshot) error {
-		if raw := s.Get(bucketBooks, []byte("head")); raw != nil {
-			if err := json.Unmarshal(raw, &h); err != nil {
-				return fmt.Errorf("books: %w: %w", store.ErrCorrupt, err)
-			}
-		}
-		if err := real.loadAll(s, bucketCells); err != nil {
+// restart makes an image the live books. Behind mu.
+func (b *Book) restart(i *image) error {
+	b.real, b.would, b.prev = i.real, i.would, i.prev
+	b.clock = max(b.clock, i.clock)
+	b.ends = append(b.ends, b.disk)
+	b.epoch++
+	b.seq, b.disk = i.last, i.last
+	b.down, b.queue, b.flight, b.writes = nil, nil, nil, nil
+	b.opens, b.holding = map[uint64]*journal.Call{}, map[uint64]*Call{}
+	b.next = newBatch()
+	b.cells = round{start: i.last + 1, from: i.From}
+	for _, h := range i.holds {
+		if err := b.putBack(h); err != nil {
 			return err
 		}
-		return would.loadAll(s, bucketWould)
+	}
+	return nil
+}
+
+func (i *image) read(db *store.DB) error {
+	if err := db.View(i.cells); err != nil {
+		return err
+	}
+	if err := i.tail(db); err != nil {
+		return err
+	}
+	for _, s := range []*State{i.real, i.would} {
+		if s != nil {
+			s.folding = 0
+			s.dropHolds() // what the fold has seen may have begun before it
+		}
+	}
+	if err := db.View(i.readHolds); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+	}
+	return nil
+}
+
+// cells reads the owners as they were written, and where the journal ends.
+func (i *image) cells(s *store.Snapshot) error {
+	if raw := s.Get(bucketBooks, []byte("head")); raw != nil {
+		if err := json.Unmarshal(raw, &i.head); err != nil {
+			return fmt.Errorf("books: %w: %w", store.ErrCorrupt, err)
+		}
+	}
+	s.Descend(journal.Bucket, nil, func(_, raw []byte) bool {
+		_, i.last, _, _ = journal.Link(raw)
+		i.prev = journal.HashOf(raw)
+		return false
 	})
-	if err != nil {
-		return h, err
+	if i.Would {
+		i.would = NewState(true)
+		if err := i.would.loadAll(s, bucketWould); err != nil {
+			return err
+		}
 	}
-	b.real, b.would = real, nil
-	if h.Would {
-		b.would = would
-	}
-	return h, nil
+	return i.real.loadAll(s, bucketCells)
 }
 
 func (s *State) loadAll(snap *store.Snapshot, bucket string) error {
@@ -81,91 +127,56 @@ func (s *State) loadAll(snap *store.Snapshot, bucket string) error {
 	return nil
 }
 
-// foldTail folds what the cells may lack and gives the last number on disk.
-func (b *Book) foldTail(h head) (uint64, error) {
-	last := uint64(0)
-	err := b.db.View(func(s *store.Snapshot) error {
-		s.Descend(journal.Bucket, nil, func(_, raw []byte) bool {
-			_, last, _, _ = journal.Link(raw)
-			b.prev = journal.HashOf(raw)
-			return false
-		})
-		return nil
-	})
-	if err != nil || last == 0 {
-		return last, err
-	}
+// tail folds what the cells may lack.
+func (i *image) tail(db *store.DB) error {
 	after := uint64(0)
-	if h.From > 0 {
-		after = h.From - 1
+	if i.From > 0 {
+		after = i.From - 1
 	}
-	err = journal.Blocks(nil, b.db, after, func(raw []byte) (bool, error) {
+	return journal.Blocks(nil, db, after, func(raw []byte) (bool, error) {
 		block, err := journal.Decode(raw)
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 		}
-		b.foldBlock(block)
+		for n, act := range block.Acts {
+			i.fold(block.First, block.First+uint64(n), act)
+		}
 		return true, nil
 	})
-	b.real.folding = 0
-	if b.would != nil {
-		b.would.folding = 0
-	}
-	return last, err
 }
 
-func (b *Book) foldBlock(block *journal.Block) {
-	for i, act := range block.Acts {
-		seq := block.First + uint64(i)
-		b.real.folding = seq
-		b.real.Fold(seq, act)
-		if b.would != nil { // its cells were all written with the event that began shadow mode
-			b.would.folding = seq
-			b.would.Fold(seq, act)
-		}
-		at := act.Admit
-		if act.Event != nil {
-			b.clock = max(b.clock, act.Event.At.UnixMilli())
-			b.nameAgain(act.Event, block.First)
-		} else if at != nil {
-			b.clock = max(b.clock, at.At.UnixMilli())
-		}
+// fold counts one act in. The would-be books need no beginning here: their
+// cells were all written with the event that began shadow mode.
+func (i *image) fold(block, seq uint64, act journal.Act) {
+	i.real.folding = seq
+	i.real.Fold(seq, act)
+	if i.would != nil {
+		i.would.folding = seq
+		i.would.Fold(seq, act)
+	}
+	e := act.Event
+	if e == nil {
+		i.clock = max(i.clock, act.Admit.At.UnixMilli())
+		return
+	}
+	i.clock = max(i.clock, e.At.UnixMilli())
+	i.real.name(e, block) // the part of the index that no cell has written
+	if i.after > 0 && seq > i.after {
+		i.unknown = append(i.unknown, e)
 	}
 }
 
-// nameAgain rebuilds the part of the index that no cell has written.
-func (b *Book) nameAgain(e *journal.Event, block uint64) {
-	b.name(e, block, func(o *owner) bool { return o.seq < e.Seq })
-}
-
-// loadHolds puts durable holds back, in the order they were made. Behind mu.
-func (b *Book) loadHolds() error {
-	b.real.holds, b.lifts = map[string]*hold{}, nil
-	for _, o := range b.real.list {
-		if o != nil {
-			o.held = 0 // what the fold has seen may have begun before it
+// readHolds reads the durable holds in the order in which they were made: put
+// back in another order they would count in the wrong period of a meter.
+func (i *image) readHolds(s *store.Snapshot) error {
+	var err error
+	s.Ascend(bucketHolds, nil, func(_, v []byte) bool {
+		var h *hold
+		if h, err = decodeHold(bytes.Clone(v)); err == nil {
+			i.holds = append(i.holds, h)
 		}
-	}
-	var holds []*hold
-	err := b.db.View(func(s *store.Snapshot) error {
-		var err error
-		s.Ascend(bucketHolds, nil, func(_, v []byte) bool {
-			var h *hold
-			if h, err = decodeHold(bytes.Clone(v)); err == nil {
-				holds = append(holds, h)
-			}
-			return err == nil
-		})
-		return err
+		return err == nil
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
-	}
-	sortHolds(holds)
-	for _, h := range holds {
-		if err := b.putBack(h); err != nil {
-			return err
-		}
-	}
-	return nil
+	sortHolds(i.holds)
+	return err
 }

@@ -38,16 +38,26 @@ type round struct {
 	from  uint64 // every cell has what is before
 }
 
+// lazily is how long what nobody waits for, admissions and refusals, may stay
+// off the disk: they go with the next commit, or make one of their own.
+const lazily = 50 * time.Millisecond
+
 var errNothing = errors.New("nothing to write")
 
 // write is the one writer: it commits whatever waits, again and again.
 func (b *Book) write() {
 	defer close(b.stopped)
-	sweep := time.NewTicker(sweepEvery)
+	sweep := time.NewTicker(b.opts.SweepEvery)
 	defer sweep.Stop()
+	lazy := time.NewTimer(lazily) // may fire once for nothing
+	defer lazy.Stop()
 	for {
 		select {
 		case <-b.wake:
+			b.commit(false)
+		case <-b.soon:
+			lazy.Reset(lazily)
+		case <-lazy.C:
 			b.commit(false)
 		case <-sweep.C:
 			b.sweep()
@@ -130,7 +140,7 @@ func (b *Book) cut(tx *store.Tx, all bool) cut {
 		c.writes = append(c.writes, b.perform(tx, a)...)
 	}
 	c.events, b.queue = b.queue, nil
-	c.writes = append(c.writes, b.lifted()...)
+	c.writes, b.writes = append(c.writes, b.writes...), nil
 	for _, open := range b.opens {
 		c.opens = append(c.opens, open)
 	}
@@ -300,35 +310,14 @@ func (b *Book) flushIndex(cell int) func(*store.Tx) error {
 // indexBlock notes which keys' owners the block names. Behind mu.
 func (b *Book) indexBlock(c *cut) {
 	for _, e := range c.events {
-		b.name(e, c.first, func(*owner) bool { return true })
-	}
-}
-
-// name adds a block to the index of the keys that an event is about.
-func (b *Book) name(e *journal.Event, block uint64, missing func(*owner) bool) {
-	note := func(a journal.Account) {
-		if a.Key() == "" {
-			return
-		}
-		o := b.real.of(a)
-		if n := len(o.index); missing(o) && (n == 0 || o.index[n-1] != block) {
-			o.index = append(o.index, block)
-			b.real.touch(o)
-		}
-	}
-	if e.Subject != "" {
-		note(journal.KeyAccount(e.Subject))
-	}
-	for _, p := range e.Posts {
-		note(p.From)
-		note(p.To)
+		b.real.name(e, c.first)
 	}
 }
 
 // Flush waits for everything queued so far.
 func (b *Book) Flush(ctx context.Context) error {
 	b.mu.Lock()
-	seq := b.seq
+	ticket := b.ticket(b.seq)
 	b.mu.Unlock()
-	return b.Wait(ctx, seq)
+	return b.Wait(ctx, ticket)
 }

@@ -72,6 +72,9 @@ func (s *State) foldEvent(e *journal.Event) {
 			s.spend(p.From, p.Amount, e)
 		}
 	}
+	if e.Type == journal.TypeRefund {
+		s.foldRefund(e)
+	}
 	if e.Hold == nil {
 		return
 	}
@@ -118,8 +121,9 @@ func shadowBegins(e *journal.Event) (on, is bool) {
 	return m.Mode == "shadow", true
 }
 
-// seed makes the would-be books of shadow mode: balances, meters and windows
-// as they are in reality at this moment.
+// seed makes the would-be books of shadow mode: balances, meters, windows and
+// reservations as they are in reality at this moment. Calls under way are not
+// among them: they end in the real books.
 func (s *State) seed() *State {
 	w := NewState(true)
 	for _, o := range s.list {
@@ -136,5 +140,6 @@ func (s *State) seed() *State {
 			*n.rate(tool, 0) = window{span: win.span, slots: append([]int64(nil), win.slots...)}
 		}
 	}
+	w.putAll(s.holds)
 	return w
 }

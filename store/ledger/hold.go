@@ -26,9 +26,6 @@ var (
 // MostHolds is how many reservations a key may have at a time.
 const MostHolds = 50
 
-// sweepEvery is how often holds are looked at whose time may be over.
-const sweepEvery = time.Second
-
 // hold is a durable promise of credits.
 type hold struct {
 	journal.Hold
@@ -40,6 +37,28 @@ type hold struct {
 func (s *State) put(h *hold) {
 	s.holds[h.ID] = h
 	s.of(journal.KeyAccount(h.Key)).held += h.Credits
+}
+
+// putAll makes the reservations of other books count here too.
+func (s *State) putAll(holds map[string]*hold) {
+	for _, h := range holds {
+		if h.call == nil {
+			s.put(h)
+		}
+	}
+}
+
+// dropHolds forgets all that is promised.
+func (s *State) dropHolds() {
+	clear(s.holds)
+	for _, o := range s.list {
+		if o != nil {
+			o.held = 0
+			for k := range o.meters {
+				o.meters[k].held = 0
+			}
+		}
+	}
 }
 
 // lift ends a reservation; at boot it may be one that was never put back.

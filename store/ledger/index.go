@@ -64,3 +64,25 @@ func countBelow(blocks []uint64, from uint64) int {
 	}
 	return n
 }
+
+// name adds a block to the index of the keys that an event is about. An owner
+// whose cell was written later than the event is in the written index.
+func (s *State) name(e *journal.Event, block uint64) {
+	note := func(a journal.Account) {
+		if a.Key() == "" {
+			return
+		}
+		o := s.of(a)
+		if n := len(o.index); s.misses(o) && (n == 0 || o.index[n-1] != block) {
+			o.index = append(o.index, block)
+			s.touch(o)
+		}
+	}
+	if e.Subject != "" {
+		note(journal.KeyAccount(e.Subject))
+	}
+	for _, p := range e.Posts {
+		note(p.From)
+		note(p.To)
+	}
+}

@@ -71,18 +71,8 @@ func (b *Book) ParkedRef(ref string) (*Call, bool) {
 func (b *Book) unpark(c *Call) {
 	if h := b.real.holds[c.ID]; h != nil && h.call != nil {
 		delete(b.real.holds, c.ID)
-		b.lifts = append(b.lifts, c.ID)
+		b.writes = append(b.writes, func(tx *store.Tx) error { return tx.Delete(bucketHolds, []byte(c.ID)) })
 	}
-}
-
-// lifted deletes the records of holds that have ended. Behind mu.
-func (b *Book) lifted() []func(*store.Tx) error {
-	var writes []func(*store.Tx) error
-	for _, id := range b.lifts {
-		writes = append(writes, func(tx *store.Tx) error { return tx.Delete(bucketHolds, []byte(id)) })
-	}
-	b.lifts = nil
-	return writes
 }
 
 // lapse ends a parked call whose time is over.
@@ -109,6 +99,9 @@ func (b *Book) claim(h *hold) (*Call, bool) {
 func (b *Book) putBack(h *hold) error {
 	if h.call == nil {
 		b.real.put(h)
+		if b.would != nil {
+			b.would.put(h)
+		}
 		return nil
 	}
 	c := h.call

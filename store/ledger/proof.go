@@ -38,10 +38,11 @@ func (p *Proof) fault(format string, args ...any) {
 // gets the share that is done, 0 to 1. The error is about reading; what does
 // not agree is in the proof.
 func (b *Book) Verify(ctx context.Context, progress func(done float64)) (Proof, error) {
-	live, would, seq := b.copyState()
-	if err := b.Wait(ctx, seq); err != nil {
+	live, would, ticket := b.copyState()
+	if err := b.Wait(ctx, ticket); err != nil {
 		return Proof{}, err
 	}
+	seq := ticket & (1<<epochShift - 1)
 	p := Proof{At: b.opts.Now().UTC()}
 	f := &refold{real: NewState(false), proof: &p}
 	err := journal.Blocks(ctx.Done(), b.db, 0, func(raw []byte) (bool, error) {
@@ -192,14 +193,14 @@ func (f *refold) sums() {
 
 // copyState copies the books as they are now, for a comparison that takes
 // longer than the lock may be held.
-func (b *Book) copyState() (real, would *State, seq uint64) {
+func (b *Book) copyState() (real, would *State, ticket uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	real = b.real.copy()
 	if b.would != nil {
 		would = b.would.copy()
 	}
-	return real, would, b.seq
+	return real, would, b.ticket(b.seq)
 }
 
 func (s *State) copy() *State {

@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+)
+
+// books are the books that a call is judged by. Behind mu.
+func (b *Book) books(c *Call) *State {
+	if c.Observed && b.would != nil {
+		return b.would
+	}
+	return b.real
+}
+
+// Reserve admits calls, all or none: it reads the clock and quotes under the
+// lock, promises each its quote and takes a slot of every limit. The error is
+// a *Refused with every reason, or wraps ErrUnavailable or ErrBusy.
+//
+// An observed call (shadow mode) is never refused: what stands against it is
+// appended to its findings, and only what its would-be books let through is
+// promised there.
+func (b *Book) Reserve(calls ...*Call) error { return b.reserve(calls, true) }
+
+// Ask is Reserve that takes nothing.
+func (b *Book) Ask(calls ...*Call) error { return b.reserve(calls, false) }
+
+func (b *Book) reserve(calls []*Call, take bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if take {
+		if b.down != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, b.down)
+		}
+		if len(b.queue) >= queueLimit {
+			return ErrBusy
+		}
+	}
+	refused, bad := b.decide(calls)
+	if !bad && take {
+		b.open(calls)
+		return nil
+	}
+	for _, c := range calls {
+		if c.books != nil {
+			c.books.undo(&c.Call, c.Quote)
+			c.books = nil
+		}
+	}
+	if !bad {
+		return nil
+	}
+	if take {
+		b.refuseAll(calls, refused)
+	}
+	return &Refused{Calls: refused}
+}
+
+// decide quotes each call and promises it to those before it in the batch. An
+// observed call is never refused. Behind mu.
+func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
+	now := b.now()
+	refused = make([][]Refusal, len(calls))
+	for i, c := range calls {
+		s := b.books(c)
+		c.At, c.books = now, nil
+		c.Quote = pricing.Quote(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage).Due
+		refused[i] = s.decide(&c.Call, c.Quote)
+		switch {
+		case len(refused[i]) == 0:
+			s.admit(&c.Call, c.Quote)
+			c.books = s
+		case c.Observed:
+			c.observe(refused[i])
+		default:
+			bad = true
+		}
+	}
+	return refused, bad
+}
+
+// observe records what shadow mode does not enforce.
+func (c *Call) observe(reasons []Refusal) {
+	for _, r := range reasons {
+		c.Findings = append(c.Findings, r.Reason)
+		c.Reasons = append(c.Reasons, r.Reason)
+	}
+}
+
+// open gives admitted calls their numbers. Behind mu.
+func (b *Book) open(calls []*Call) {
+	for _, c := range calls {
+		b.seq++
+		c.AdmitSeq, c.epoch = b.seq, b.epoch
+		b.holding[b.seq] = c
+		recorded := c.Call // its owner goes on changing c
+		b.opens[b.seq] = &recorded
+	}
+	b.next.last = b.seq
+	b.signal(b.soon)
+}
+
+// refuseAll records the calls of a refused Reserve at the very number at which
+// it was decided, so that the decision can be made again. Behind mu.
+func (b *Book) refuseAll(calls []*Call, refused [][]Refusal) {
+	for i, c := range calls {
+		c.Outcome, c.Class, c.Reasons, c.Findings = pricing.Denied, "denied", nil, nil
+		c.observe(refused[i])
+		if len(c.Findings) == 0 {
+			c.Findings = []string{"batch_rejected"}
+		}
+		b.refuse(c)
+	}
+}
+
+// Refuse records a call that was not admitted for other reasons than the
+// book's, which are asked and recorded too, as Reasons. A call that Reserve has
+// refused is on record already; then it does nothing. Nobody waits for it; when
+// the queue is full, or keyless calls flood in, it is counted instead.
+func (b *Book) Refuse(c *Call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.SettleSeq != 0 {
+		return
+	}
+	now := b.now()
+	if b.down != nil || len(b.queue) >= queueLimit || c.Key == "" && !b.keyless.pass(now) {
+		b.keyless.dropped++
+		return
+	}
+	c.At, c.Reasons = now, nil
+	if c.Key != "" && c.Price != nil {
+		s := b.books(c)
+		c.Quote = pricing.Quote(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage).Due
+		for _, r := range s.decide(&c.Call, c.Quote) {
+			c.Reasons = append(c.Reasons, r.Reason)
+		}
+	}
+	b.refuse(c)
+}
+
+// refuse queues a refused call. Behind mu.
+func (b *Book) refuse(c *Call) {
+	b.seq++
+	c.AdmitSeq, c.SettleSeq = 0, b.seq
+	recorded := c.Call
+	b.queue = append(b.queue, &journal.Event{Seq: b.seq, At: c.At, Type: journal.TypeCall, Subject: c.Key, Call: &recorded})
+	b.next.last = b.seq
+	b.signal(b.soon)
+}
+
+// flood lets through so many keyless refusals a second; the rest is counted.
+type flood struct {
+	second, passed, dropped int64
+}
+
+const keylessPerSecond = 20
+
+func (f *flood) pass(now time.Time) bool {
+	if s := now.Unix(); s != f.second {
+		f.second, f.passed = s, 0
+	}
+	f.passed++
+	return f.passed <= keylessPerSecond
+}
