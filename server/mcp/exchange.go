@@ -30,6 +30,13 @@ type Exchange struct {
 	// An error that is ErrLost means that no answer came: never charge it.
 	Forward func(ctx context.Context, m *Message) (*Message, error)
 
+	// Resumes is the token that Carry was given when an earlier round of this
+	// call ended with input_required; empty for a first round. It is sealed on
+	// its way over the client and belongs to this caller and these arguments.
+	Resumes string
+	// Carry puts a token into the request state of an input_required answer.
+	Carry func(token string)
+
 	// Streaming says whether the answer's HTTP headers have left already, so
 	// that figures must travel in the result's _meta instead of in Header.
 	Streaming func() bool

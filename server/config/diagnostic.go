@@ -1,0 +1,102 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Level says how bad a finding is.
+type Level string
+
+// Bad keeps the gateway from starting; Warning does not.
+const (
+	Bad     Level = "error"
+	Warning Level = "warning"
+)
+
+// Diagnostic is one finding about the configuration.
+type Diagnostic struct {
+	File       string `json:"file,omitempty"`
+	Line       int    `json:"line,omitempty"` // from 1; 0: not from a file
+	Column     int    `json:"column,omitempty"`
+	Field      string `json:"field"` // such as "toolPricing.read.creditsPerCall", "--port" or "PAYGATE_PORT"
+	Message    string `json:"message"`
+	Suggestion string `json:"suggestion,omitempty"`
+	Level      Level  `json:"level"`
+}
+
+func (d Diagnostic) String() string {
+	var b strings.Builder
+	if d.File != "" {
+		fmt.Fprintf(&b, "%s:", d.File)
+	}
+	if d.Line > 0 {
+		fmt.Fprintf(&b, "%d:%d:", d.Line, d.Column)
+	}
+	if b.Len() > 0 {
+		b.WriteByte(' ')
+	}
+	if d.Level == Warning {
+		b.WriteString("warning: ")
+	}
+	if d.Field != "" {
+		b.WriteString(d.Field + ": ")
+	}
+	b.WriteString(d.Message)
+	if d.Suggestion != "" {
+		b.WriteString("; " + d.Suggestion)
+	}
+	return b.String()
+}
+
+// Errors are findings as an error: one a line.
+type Errors []Diagnostic
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, d := range e {
+		lines[i] = d.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Failed says whether a finding keeps the gateway from starting.
+func Failed(found []Diagnostic) bool {
+	for _, d := range found {
+		if d.Level == Bad {
+			return true
+		}
+	}
+	return false
+}
+
+// nearest is the known name that a wrong one most likely meant, or empty.
+func nearest(name string, known []string) string {
+	best, least := "", max(2, len(name)/3)+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance counts the single-character edits between two words (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost = 1 + min(diagonal, row[j], row[j-1])
+			}
+			diagonal, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,204 @@
+package mcp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options are what an Endpoint needs.
+type Options struct {
+	Handler Handler
+	Backend Backend      // speaks the era it is asked for; see bridge.Adapt
+	Store   SessionStore // nil: sessions do not survive a restart
+	Now     func() time.Time
+	Rand    io.Reader // nil: crypto/rand
+	Log     *slog.Logger
+	Limits  Limits
+	// Origin says whether a page of another origin may call; nil: none may.
+	Origin func(origin string) bool
+	// NewSession is asked before a session is begun: the limit per address.
+	// It gives how long to wait, 0 to go on. Nil never limits.
+	NewSession func(*http.Request) time.Duration
+	Name       string // of the gateway, where it speaks for itself
+	Version    string
+}
+
+// Endpoint serves /mcp: POST, GET and DELETE, for every revision at once. Stop
+// it with Shutdown.
+type Endpoint struct {
+	handler Handler
+	backend Backend
+	store   SessionStore
+	now     func() time.Time
+	rand    io.Reader
+	log     *slog.Logger
+	limits  Limits
+	origin  func(string) bool
+	admit   func(*http.Request) time.Duration
+	name    string
+	version string
+
+	life     context.Context // ends with the endpoint
+	stop     context.CancelFunc
+	sessions sessions
+	loops    sync.WaitGroup // background work
+	calls    sync.WaitGroup // requests under way
+
+	pool struct {
+		sync.Mutex
+		conns map[poolKey]*pooled
+	}
+}
+
+// New makes an Endpoint.
+func New(o Options) *Endpoint {
+	e := &Endpoint{handler: o.Handler, backend: o.Backend, store: o.Store, now: o.Now, rand: o.Rand, log: o.Log,
+		limits: o.Limits.withDefaults(), origin: o.Origin, admit: o.NewSession, name: o.Name, version: o.Version}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.rand == nil {
+		e.rand = rand.Reader
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	e.sessions.byID = map[string]*session{}
+	e.pool.conns = map[poolKey]*pooled{}
+	e.life, e.stop = context.WithCancel(context.Background())
+	e.loops.Go(e.tend)
+	return e
+}
+
+// tend ends what nobody uses.
+func (e *Endpoint) tend() {
+	t := time.NewTicker(min(time.Minute, max(time.Second, e.limits.Idle/4)))
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			e.sweep()
+			e.sweepPool()
+		case <-e.life.Done():
+			return
+		}
+	}
+}
+
+// Sessions is how many sessions there are.
+func (e *Endpoint) Sessions() int {
+	e.sessions.mu.Lock()
+	defer e.sessions.mu.Unlock()
+	return len(e.sessions.byID)
+}
+
+// Shutdown ends every session and stream, and waits for the calls under way
+// until ctx ends; then they are cancelled.
+func (e *Endpoint) Shutdown(ctx context.Context) error {
+	e.sessions.mu.Lock()
+	all := make([]*session, 0, len(e.sessions.byID))
+	for _, s := range e.sessions.byID {
+		all = append(all, s)
+	}
+	e.sessions.mu.Unlock()
+	for _, s := range all {
+		s.get.add(nil, true, e.now()) // its client may come back to the next process
+	}
+	drained := make(chan struct{})
+	go func() {
+		e.calls.Wait()
+		close(drained)
+	}()
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	e.stop()
+	<-drained
+	for _, s := range all {
+		s.end(false)
+	}
+	e.closePool()
+	e.loops.Wait()
+	return err
+}
+
+// ServeHTTP answers one request.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if problem := e.foreign(r); problem != "" {
+		fail(w, http.StatusForbidden, nil, &Error{Code: CodeInvalidRequest, Message: problem})
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		e.post(w, r)
+	case http.MethodGet:
+		e.get(w, r)
+	case http.MethodDelete:
+		e.delete(w, r)
+	default:
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "the MCP endpoint takes POST, GET and DELETE"})
+	}
+}
+
+// foreign guards against DNS rebinding: a browser page of another origin, or a
+// name that is not ours on a loopback address.
+func (e *Endpoint) foreign(r *http.Request) string {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && isLoopback(local.String()) && !isLocalName(r.Host) {
+		return "this gateway listens on a loopback address and answers only to localhost, not to the host " + r.Host
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" || e.origin != nil && e.origin(origin) {
+		return ""
+	}
+	if u, err := url.Parse(origin); err == nil && u.Host != "" && (strings.EqualFold(u.Host, r.Host) || isLocalName(u.Host) && isLocalName(r.Host)) {
+		return ""
+	}
+	return "pages of the origin " + origin + " may not call this gateway; allow it with cors.origin"
+}
+
+func isLoopback(addr string) bool {
+	ap, err := netip.ParseAddrPort(addr)
+	return err == nil && ap.Addr().Unmap().IsLoopback()
+}
+
+func isLocalName(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.Trim(name, "[]")
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	return strings.EqualFold(name, "localhost") || strings.HasSuffix(strings.ToLower(name), ".localhost")
+}
+
+// fail answers with an error outside any call.
+func fail(w http.ResponseWriter, status int, id []byte, err error) {
+	var rpc *Error
+	if !errors.As(err, &rpc) {
+		rpc = &Error{Code: CodeInternal, Message: "internal error"}
+	}
+	writeJSON(w, status, (&Message{ID: id, Error: rpc}).Append(nil))
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// An error here means that the client has gone; there is nobody to tell.
+	_, _ = w.Write(body)
+}

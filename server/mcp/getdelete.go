@@ -1,0 +1,90 @@
+package mcp
+
+import "net/http"
+
+// get opens a session's standing stream, or resumes a stream that broke.
+func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
+	id := r.Header.Get("Mcp-Session-Id")
+	if v := r.Header.Get("MCP-Protocol-Version"); id == "" || v != "" && !isLegacy(v) || !takesStreams(r) {
+		w.Header().Set("Allow", "POST")
+		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "GET opens the event stream of a session: it needs Mcp-Session-Id and Accept: text/event-stream"})
+		return
+	}
+	s, err := e.find(r.Context(), id, e.handler.Identify(r))
+	if err != nil {
+		noSession(w, nil)
+		return
+	}
+	defer s.leave()
+	st, n := s.get, 0
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		number, seen, ok := parseEventID(last)
+		if !ok {
+			fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "Last-Event-ID is not an id of this server"})
+			return
+		}
+		st, n = s.resume(number, seen)
+	}
+	stop := s.standing(st)
+	if _, err := s.open(r.Context()); err != nil {
+		e.log.Debug("a stream waits for its server", "session", id, "error", err)
+	}
+	out, err := e.begin(w, st, true, s.speaks() >= Rev1125 && n == 0)
+	if err == nil {
+		err = out.copy(r.Context(), st, n, stop)
+	}
+	if err != nil {
+		e.log.Debug("a stream ended", "session", id, "error", err)
+	}
+}
+
+// resume finds the stream that an event id names; one that is no longer kept
+// becomes the standing stream.
+func (s *session) resume(number, seen int) (*stream, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[number]; st != nil {
+		return st, seen
+	}
+	if number == 0 {
+		return s.get, seen
+	}
+	return s.get, 0
+}
+
+// standing makes the new reader of the GET stream the only one: the older is a
+// connection that its client has given up.
+func (s *session) standing(st *stream) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st != s.get {
+		return nil
+	}
+	if s.getStop != nil {
+		close(s.getStop)
+	}
+	s.getStop = make(chan struct{})
+	return s.getStop
+}
+
+// delete ends a session at its client's wish.
+func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request) {
+	id := r.Header.Get("Mcp-Session-Id")
+	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !isLegacy(v) {
+		w.Header().Set("Allow", "POST")
+		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "this revision has no sessions to end"})
+		return
+	}
+	if id == "" {
+		fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "Mcp-Session-Id is missing"})
+		return
+	}
+	s, err := e.find(r.Context(), id, e.handler.Identify(r))
+	if err != nil {
+		noSession(w, nil)
+		return
+	}
+	s.leave()
+	s.end(true)
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,107 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Calls without a session share a conversation with others of their caller.
+
+type poolKey struct {
+	caller string
+	modern bool
+	caps   string // what a modern client declared: servers fix it when a conversation begins
+}
+
+type pooled struct {
+	conn   *Opened
+	err    error
+	opened chan struct{} // closed when conn or err is there
+	last   time.Time
+	busy   int
+}
+
+const poolIdle = 5 * time.Minute
+
+// borrow gives a shared conversation; give it back.
+func (e *Endpoint) borrow(ctx context.Context, key poolKey, d Dial) (*pooled, error) {
+	for {
+		e.pool.Lock()
+		p := e.pool.conns[key]
+		if p != nil && p.conn != nil {
+			select {
+			case <-p.conn.Done():
+				delete(e.pool.conns, key)
+				p = nil
+			default:
+			}
+		}
+		if p == nil {
+			p = &pooled{opened: make(chan struct{}), busy: 1, last: e.now()}
+			e.pool.conns[key] = p
+			e.pool.Unlock()
+			p.conn, p.err = e.backend.Open(context.WithoutCancel(ctx), d)
+			if p.err != nil {
+				e.pool.Lock()
+				delete(e.pool.conns, key)
+				e.pool.Unlock()
+			}
+			close(p.opened)
+			return p, p.err
+		}
+		p.busy++
+		e.pool.Unlock()
+		select {
+		case <-p.opened:
+		case <-ctx.Done():
+			e.giveBack(p)
+			return nil, fmt.Errorf("%w: %w", ErrLost, ctx.Err())
+		}
+		if p.err != nil {
+			return nil, p.err
+		}
+		return p, nil
+	}
+}
+
+func (e *Endpoint) giveBack(p *pooled) {
+	e.pool.Lock()
+	p.busy--
+	p.last = e.now()
+	e.pool.Unlock()
+}
+
+// pooledCall forwards a call that has no session.
+func (e *Endpoint) pooledCall(ctx context.Context, caller Caller, modern bool, m *Message, emit func(*Message)) (*Message, error) {
+	key := poolKey{caller: caller.ID, modern: modern}
+	p, err := e.borrow(ctx, key, Dial{Caller: caller.ID, Modern: modern, Shared: true})
+	if err != nil {
+		return nil, err
+	}
+	defer e.giveBack(p)
+	return p.conn.Call(ctx, m, emit)
+}
+
+func (e *Endpoint) sweepPool() {
+	now := e.now()
+	e.pool.Lock()
+	defer e.pool.Unlock()
+	for key, p := range e.pool.conns {
+		if p.busy == 0 && p.conn != nil && now.Sub(p.last) >= poolIdle {
+			delete(e.pool.conns, key)
+			e.release(p.conn)
+		}
+	}
+}
+
+func (e *Endpoint) closePool() {
+	e.pool.Lock()
+	defer e.pool.Unlock()
+	for key, p := range e.pool.conns {
+		delete(e.pool.conns, key)
+		if p.conn != nil {
+			e.release(p.conn)
+		}
+	}
+}

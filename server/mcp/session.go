@@ -1,0 +1,301 @@
+package mcp
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// SessionStore keeps what a session needs to be revived after a restart.
+type SessionStore interface {
+	SaveSession(id, caller string, init []byte) error
+	LoadSession(id string) (caller string, init []byte, ok bool)
+	DeleteSession(id string) error
+}
+
+// session is one legacy client's conversation.
+type session struct {
+	id     string
+	e      *Endpoint
+	init   *Message // as the client sent it
+	cancel context.CancelFunc
+	ctx    context.Context // ends with the session; calls outlive their HTTP request in it
+
+	mu       sync.Mutex
+	caller   string // principal; empty until a key is shown
+	conn     *Opened
+	opening  chan struct{} // closed when conn or the failure is there
+	revision string
+	calls    map[string]context.CancelFunc // by the client's id
+	streams  map[int]*stream
+	get      *stream
+	getStop  chan struct{} // closed when another GET takes over
+	numbers  int
+	busy     int // requests and streams
+	last     time.Time
+	ended    bool
+}
+
+// sessions are all of them.
+type sessions struct {
+	mu   sync.Mutex
+	byID map[string]*session
+}
+
+var errNoSession = errors.New("no such session")
+
+func (e *Endpoint) newID() (string, error) {
+	raw := make([]byte, 16)
+	if _, err := io.ReadFull(e.rand, raw); err != nil {
+		return "", fmt.Errorf("session id: %w", err)
+	}
+	return "mcp_sess_" + hex.EncodeToString(raw), nil
+}
+
+// newSession makes room and enters a session.
+func (e *Endpoint) newSession(id string, caller Caller, init *Message) *session {
+	ctx, cancel := context.WithCancel(e.life)
+	s := &session{id: id, e: e, init: init, ctx: ctx, cancel: cancel, caller: caller.ID, calls: map[string]context.CancelFunc{},
+		streams: map[int]*stream{}, get: newStream(0, &e.limits), last: e.now(), revision: Rev0326}
+	e.sessions.mu.Lock()
+	e.sessions.byID[id] = s
+	idlest := e.sessions.overfull(e.limits.Sessions)
+	e.sessions.mu.Unlock()
+	if idlest != nil {
+		e.log.Info("too many sessions: the one idle for longest ends", "session", idlest.id)
+		idlest.end(false)
+	}
+	return s
+}
+
+// overfull picks the session that goes when there are too many. Behind mu.
+func (ss *sessions) overfull(most int) *session {
+	if len(ss.byID) <= most {
+		return nil
+	}
+	var idlest *session
+	for _, s := range ss.byID {
+		s.mu.Lock()
+		better := s.busy == 0 && (idlest == nil || s.last.Before(idlest.last))
+		s.mu.Unlock()
+		if better {
+			idlest = s
+		}
+	}
+	if idlest != nil {
+		delete(ss.byID, idlest.id)
+	}
+	return idlest
+}
+
+// find gives the caller's session, reviving one that an earlier process knew.
+// A session of somebody else does not exist for this caller.
+func (e *Endpoint) find(ctx context.Context, id string, caller Caller) (*session, error) {
+	e.sessions.mu.Lock()
+	s := e.sessions.byID[id]
+	e.sessions.mu.Unlock()
+	if s == nil {
+		s = e.revive(id)
+	}
+	if s == nil {
+		return nil, errNoSession
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return nil, errNoSession
+	case s.caller == "" && caller.ID != "": // begun keyless: it belongs to the first key it shows
+		s.caller = caller.ID
+		if s.conn != nil {
+			s.e.release(s.conn)
+			s.conn = nil
+		}
+		s.save()
+	case s.caller != caller.ID:
+		return nil, errNoSession
+	}
+	s.busy++
+	s.last = e.now()
+	return s, nil
+}
+
+// leave ends what find began.
+func (s *session) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy--
+	s.last = s.e.now()
+}
+
+func (e *Endpoint) revive(id string) *session {
+	if e.store == nil {
+		return nil
+	}
+	caller, raw, ok := e.store.LoadSession(id)
+	if !ok {
+		return nil
+	}
+	messages, _, err := Parse(raw, e.limits.Depth)
+	if err != nil || len(messages) != 1 {
+		return nil
+	}
+	e.sessions.mu.Lock()
+	s := e.sessions.byID[id]
+	e.sessions.mu.Unlock()
+	if s != nil {
+		return s
+	}
+	return e.newSession(id, Caller{ID: caller}, messages[0])
+}
+
+// save remembers the session on disk. Behind mu.
+func (s *session) save() {
+	if s.e.store == nil {
+		return
+	}
+	if err := s.e.store.SaveSession(s.id, s.caller, s.init.Append(nil)); err != nil {
+		s.e.log.Warn("a session cannot be kept over a restart", "session", s.id, "error", err)
+	}
+}
+
+// open gives the session's conversation with the server, beginning it, or
+// beginning it again when it has ended: the client does not notice.
+func (s *session) open(ctx context.Context) (*Opened, error) {
+	for {
+		s.mu.Lock()
+		if s.ended {
+			s.mu.Unlock()
+			return nil, errNoSession
+		}
+		if s.conn != nil {
+			select {
+			case <-s.conn.Done():
+				s.conn = nil
+			default:
+				conn := s.conn
+				s.mu.Unlock()
+				return conn, nil
+			}
+		}
+		if wait := s.opening; wait != nil {
+			s.mu.Unlock()
+			select {
+			case <-wait:
+				continue
+			case <-ctx.Done():
+				return nil, fmt.Errorf("%w: %w", ErrLost, ctx.Err())
+			}
+		}
+		done := make(chan struct{})
+		s.opening = done
+		caller := s.caller
+		s.mu.Unlock()
+		conn, err := s.e.backend.Open(ctx, Dial{Caller: caller, Init: s.init, Other: s.other})
+		s.mu.Lock()
+		s.opening = nil
+		if err == nil {
+			s.conn = conn
+			if rev := revisionOf(conn.Init); rev != "" {
+				s.revision = rev
+			}
+		}
+		s.mu.Unlock()
+		close(done)
+		return conn, err
+	}
+}
+
+// other gets what the server sends outside calls: it goes to the GET stream,
+// or waits there, within bounds, until the client asks.
+func (s *session) other(m *Message) { s.get.add(m, false, s.e.now()) }
+
+// stream opens a stream that can be resumed.
+func (s *session) stream() *stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.e.now()
+	for n, old := range s.streams {
+		if over, at := old.done(); over && now.Sub(at) > s.e.limits.Resumable {
+			delete(s.streams, n)
+		}
+	}
+	s.numbers++
+	st := newStream(s.numbers, &s.e.limits)
+	s.streams[s.numbers] = st
+	return st
+}
+
+// end ends the session; forget also makes it unknown after a restart.
+func (s *session) end(forget bool) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	conn := s.conn
+	s.conn = nil
+	s.mu.Unlock()
+	s.e.sessions.mu.Lock()
+	if s.e.sessions.byID[s.id] == s {
+		delete(s.e.sessions.byID, s.id)
+	}
+	s.e.sessions.mu.Unlock()
+	s.cancel()
+	s.get.add(nil, true, s.e.now())
+	if conn != nil {
+		s.e.release(conn)
+	}
+	if forget && s.e.store != nil {
+		if err := s.e.store.DeleteSession(s.id); err != nil {
+			s.e.log.Warn("a session cannot be forgotten", "session", s.id, "error", err)
+		}
+	}
+}
+
+// release closes a conversation without anybody waiting for it.
+func (e *Endpoint) release(conn *Opened) {
+	e.loops.Go(func() {
+		if err := conn.Close(); err != nil {
+			e.log.Debug("closing a conversation", "error", err)
+		}
+	})
+}
+
+// sweep ends sessions that nobody has used for long.
+func (e *Endpoint) sweep() {
+	now := e.now()
+	e.sessions.mu.Lock()
+	var idle []*session
+	for _, s := range e.sessions.byID {
+		s.mu.Lock()
+		if s.busy == 0 && now.Sub(s.last) >= e.limits.Idle {
+			idle = append(idle, s)
+		}
+		s.mu.Unlock()
+	}
+	e.sessions.mu.Unlock()
+	for _, s := range idle {
+		s.end(true)
+	}
+}
+
+// revisionOf is the protocol version that an initialize answer agrees to.
+func revisionOf(init *Message) string {
+	if init == nil {
+		return ""
+	}
+	var r struct {
+		ProtocolVersion string `json:"protocolVersion"`
+	}
+	if json.Unmarshal(init.Result, &r) != nil {
+		return ""
+	}
+	return r.ProtocolVersion
+}

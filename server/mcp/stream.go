@@ -1,0 +1,198 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// stream is a sequence of events for one client: the answer to one POST, or
+// what a session's GET gets. It keeps what it may have to send again, within
+// bounds: a reader that stays behind loses the oldest, and is told by being
+// cut off.
+type stream struct {
+	number int
+	limits *Limits
+
+	mu     sync.Mutex
+	events []event
+	bytes  int
+	next   int // number of the next event
+	lost   int // events below this number are gone
+	over   bool
+	ended  time.Time
+	wake   chan struct{} // closed when something changes
+}
+
+type event struct {
+	n    int
+	data []byte
+}
+
+func newStream(number int, limits *Limits) *stream {
+	return &stream{number: number, limits: limits, next: 1, lost: 1, wake: make(chan struct{})}
+}
+
+// add appends a message; final ends the stream.
+func (s *stream) add(m *Message, final bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	if m != nil {
+		data := m.Append(nil)
+		s.events = append(s.events, event{s.next, data})
+		s.next++
+		s.bytes += len(data)
+		for len(s.events) > 1 && (len(s.events) > s.limits.LogEvents || s.bytes > s.limits.LogBytes) {
+			s.drop()
+		}
+	}
+	if final {
+		s.over, s.ended = true, now
+	}
+	close(s.wake)
+	s.wake = make(chan struct{})
+}
+
+// drop forgets the oldest event. Behind mu.
+func (s *stream) drop() {
+	s.bytes -= len(s.events[0].data)
+	s.lost = s.events[0].n + 1
+	s.events[0].data = nil
+	s.events = s.events[1:]
+}
+
+// after gives the events above n, whether some of them are gone, whether the
+// stream is over, and what to wait for when there is nothing.
+func (s *stream) after(n int) (events []event, gap, over bool, wake chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, e := range s.events {
+		if e.n > n {
+			events = append(events, s.events[i:]...)
+			break
+		}
+	}
+	return events, n+1 < s.lost, s.over, s.wake
+}
+
+// forget drops what a client that cannot resume has been sent.
+func (s *stream) forget(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.events) > 0 && s.events[0].n <= n {
+		s.drop()
+	}
+}
+
+func (s *stream) done() (bool, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over, s.ended
+}
+
+// eventID and parseEventID are how a client names the last event it saw.
+func (s *stream) eventID(n int) string { return strconv.Itoa(s.number) + "_" + strconv.Itoa(n) }
+
+func parseEventID(id string) (number, n int, ok bool) {
+	a, b, cut := strings.Cut(id, "_")
+	number, err1 := strconv.Atoi(a)
+	n, err2 := strconv.Atoi(b)
+	return number, n, cut && err1 == nil && err2 == nil && number >= 0 && n >= 0
+}
+
+// sseWriter writes a stream to one HTTP answer.
+type sseWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	limits  *Limits
+	ids     bool // the client may resume: events carry ids
+}
+
+// begin sends the headers, and the priming event where the client knows it.
+func (e *Endpoint) begin(w http.ResponseWriter, s *stream, ids, prime bool) (*sseWriter, error) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	out := &sseWriter{w: w, control: http.NewResponseController(w), limits: &e.limits, ids: ids}
+	w.WriteHeader(http.StatusOK)
+	if prime {
+		return out, out.write("id: " + s.eventID(0) + "\ndata: \n\n")
+	}
+	return out, out.flush()
+}
+
+// copy sends everything above n until the stream is over, the client is gone
+// or stop is closed.
+func (o *sseWriter) copy(ctx context.Context, s *stream, n int, stop <-chan struct{}) error {
+	quiet := time.NewTicker(o.limits.KeepAlive)
+	defer quiet.Stop()
+	for {
+		events, gap, over, wake := s.after(n)
+		if gap && o.ids && n > 0 {
+			return fmt.Errorf("stream %d: events after %d are no longer kept", s.number, n)
+		}
+		for _, ev := range events {
+			if err := o.event(s, ev); err != nil {
+				return err
+			}
+			n = ev.n
+		}
+		if !o.ids {
+			s.forget(n)
+		}
+		if over && len(events) == 0 {
+			return nil
+		}
+		if len(events) > 0 {
+			quiet.Reset(o.limits.KeepAlive)
+			continue
+		}
+		select {
+		case <-wake:
+		case <-quiet.C:
+			if err := o.write(": keep-alive\n\n"); err != nil {
+				return err
+			}
+		case <-stop:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (o *sseWriter) event(s *stream, ev event) error {
+	var b strings.Builder
+	b.Grow(len(ev.data) + 64)
+	b.WriteString("event: message\n")
+	if o.ids {
+		b.WriteString("id: " + s.eventID(ev.n) + "\n")
+	}
+	b.WriteString("data: ")
+	b.Write(ev.data)
+	b.WriteString("\n\n")
+	return o.write(b.String())
+}
+
+func (o *sseWriter) write(text string) error {
+	// A server that cannot set deadlines (a test recorder) has none.
+	_ = o.control.SetWriteDeadline(time.Now().Add(o.limits.Write))
+	if _, err := o.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return o.flush()
+}
+
+func (o *sseWriter) flush() error {
+	err := o.control.Flush()
+	_ = o.control.SetWriteDeadline(time.Time{})
+	return err
+}
