@@ -137,6 +137,9 @@ func (r *routes) subscribed(m *mcp.Message, tag json.RawMessage) {
 // subscribe keeps who subscribed to what where several share a connection. It
 // returns true when the server need not be told: others stay subscribed.
 func (r *routes) subscribe(v *view, m *mcp.Message) (settled bool) {
+	if m.Method != "resources/subscribe" && m.Method != "resources/unsubscribe" {
+		return false
+	}
 	uri := text(m.Params, "uri")
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +33,7 @@ type server struct {
 	log     *slog.Logger
 	nursery *nursery
 	seats   *seats
+	ring    func(from *server, method string) // tells who talks to all servers that a list has changed
 	tail    *tail
 	figures figures
 	params  paramHeaders
@@ -81,38 +81,9 @@ type main struct {
 	answered uint64 // calls answered when it began
 }
 
-// label names a spec in messages.
-func (s *Spec) label() string {
-	if s.Prefix != "" {
-		return s.Prefix
-	}
-	return "MCP server"
-}
-
-func (s *Spec) validate() error {
-	switch {
-	case s.Command == "" && s.URL == "":
-		return fmt.Errorf("%s: it has neither a command nor a URL; give one", s.label())
-	case s.Command != "" && s.URL != "":
-		return fmt.Errorf("%s: it has a command and a URL; give only one", s.label())
-	case s.Isolation != "" && s.Isolation != IsolationSession && s.Isolation != IsolationShared:
-		return fmt.Errorf("%s: isolation %q is unknown; use session or shared", s.label(), s.Isolation)
-	}
-	if s.URL == "" {
-		return nil
-	}
-	u, err := url.Parse(s.URL)
-	if err != nil {
-		return fmt.Errorf("%s: the URL cannot be read: %w", s.label(), err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("%s: the URL %q must begin with http:// or https:// and name a host", s.label(), u.Redacted())
-	}
-	return nil
-}
-
-func newServer(spec Spec, opt *Options, n *nursery, seats *seats) *server {
-	s := &server{spec: spec, opt: opt, log: opt.Log.With("server", spec.label()), nursery: n, seats: seats, tail: newTail(opt.Limits.StderrLines, opt.Now),
+func newServer(spec Spec, all *Servers) *server {
+	opt := &all.opt
+	s := &server{spec: spec, opt: opt, log: opt.Log.With("server", spec.label()), nursery: all.nursery, seats: all.seats, ring: all.ring, tail: newTail(opt.Limits.StderrLines, opt.Now),
 		kick: make(chan struct{}, 1), quit: make(chan struct{}), state: Starting, since: opt.Now(), changed: make(chan struct{}), slots: map[string]*slot{}, views: map[*view]struct{}{}}
 	ctx, stop := context.WithCancel(context.Background()) // the server's own life, ended by close
 	s.stop = stop

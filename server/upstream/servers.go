@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +20,8 @@ type Servers struct {
 	nursery *nursery
 	seats   *seats
 
+	owners owners
+
 	mu     sync.Mutex
 	list   []*server // in the order of their specs
 	closed bool
@@ -31,18 +32,18 @@ type Servers struct {
 // cannot start hurts no other. An error means that a Spec cannot be right.
 func New(specs []Spec, opt Options) (*Servers, error) {
 	s := &Servers{opt: opt.withDefaults(), bells: map[*bell]struct{}{}}
-	if err := check(specs); err != nil {
+	if err := check(specs, s.opt.Separator); err != nil {
 		return nil, err
 	}
 	s.nursery = newNursery(&s.opt)
 	s.seats = newSeats(s.opt.Limits)
 	for _, spec := range specs {
-		s.list = append(s.list, newServer(spec, &s.opt, s.nursery, s.seats))
+		s.list = append(s.list, newServer(spec, s))
 	}
 	return s, nil
 }
 
-func check(specs []Spec) error {
+func check(specs []Spec, separator string) error {
 	seen := map[string]bool{}
 	for i := range specs {
 		spec := &specs[i]
@@ -51,6 +52,9 @@ func check(specs []Spec) error {
 		}
 		if len(specs) > 1 && spec.Prefix == "" {
 			return fmt.Errorf("server %d (%s): it needs a prefix, since there are several servers", i+1, target(spec))
+		}
+		if strings.Contains(spec.Prefix, separator) {
+			return fmt.Errorf("%s: a prefix must not contain %q, which stands between prefix and name", spec.label(), separator)
 		}
 		if seen[spec.Prefix] {
 			return fmt.Errorf("%s: two servers have this prefix; give each its own", spec.label())
@@ -115,10 +119,10 @@ func (s *Servers) Add(spec Spec) error {
 	for _, srv := range s.list {
 		specs = append(specs, srv.spec)
 	}
-	if err := check(append(specs, spec)); err != nil {
+	if err := check(append(specs, spec), s.opt.Separator); err != nil {
 		return err
 	}
-	s.list = append(s.list, newServer(spec, &s.opt, s.nursery, s.seats))
+	s.list = append(s.list, newServer(spec, s))
 	go s.ringAll() // not under mu: who is told may look at the list
 	return nil
 }
@@ -252,46 +256,6 @@ func (s *server) status() Status {
 		st.Revision = s.main.revision()
 	}
 	return st
-}
-
-// target is the command line or URL for people to read. Words that look like
-// credentials are masked: these lines end up on screens and in bug reports.
-func target(spec *Spec) string {
-	if spec.URL != "" {
-		u, err := url.Parse(spec.URL)
-		if err != nil {
-			return "•••"
-		}
-		if u.RawQuery != "" {
-			u.RawQuery = "•••"
-		}
-		return u.Redacted()
-	}
-	words := []string{spec.Command}
-	hide := false
-	for _, arg := range spec.Args {
-		name, _, assigned := strings.Cut(arg, "=")
-		switch {
-		case hide:
-			arg, hide = "•••", false
-		case secretive(name) && assigned:
-			arg = name + "=•••"
-		case secretive(name) && strings.HasPrefix(arg, "-"):
-			hide = true
-		}
-		words = append(words, arg)
-	}
-	return strings.Join(words, " ")
-}
-
-func secretive(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range []string{"key", "token", "secret", "password", "passwd", "auth", "credential"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
 }
 
 // Open gives a conversation with the server, or with all of them as one; see

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"paygate/server/mcp"
@@ -75,6 +76,9 @@ func (s *server) count(ctx context.Context, m *main) {
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
 	v := newView(m.link, nil, func(n *mcp.Message) {
+		if strings.HasSuffix(n.Method, "/list_changed") {
+			s.ring(s, n.Method)
+		}
 		if n.Method == "notifications/tools/list_changed" {
 			select {
 			case changed <- struct{}{}:

@@ -23,28 +23,6 @@ import (
 	"paygate/server/mcp"
 )
 
-// Isolation says whether callers with a session get a conversation of their own.
-type Isolation string
-
-// The two isolations. Session is the default: who keeps a session gets a
-// child, or over HTTP a session, of its own. Shared puts everybody on one.
-const (
-	IsolationSession Isolation = "session"
-	IsolationShared  Isolation = "shared"
-)
-
-// Spec says how one MCP server is reached: by Command or by URL.
-type Spec struct {
-	Prefix    string            // empty only for a single server
-	Command   string            // program to start; see ParseCommand
-	Args      []string          //
-	Env       map[string]string // added to what children inherit
-	Dir       string            // working directory of the child; empty: the gateway's
-	URL       string            // Streamable HTTP endpoint
-	Headers   map[string]string // sent with every HTTP request
-	Isolation Isolation         // empty: IsolationSession
-}
-
 // Options are what the package needs from outside. Zero values take defaults.
 type Options struct {
 	Now     func() time.Time
@@ -72,6 +50,7 @@ type Limits struct {
 	Handshake    time.Duration // how long a server may take to say hello (60 s)
 	Probe        time.Duration // how long silence means "old era" once the old era has answered (3 s)
 	Grace        time.Duration // how long a child may take to end when asked (2 s)
+	List         time.Duration // how long a merged list waits for one server (10 s)
 	Idle         time.Duration // when a pooled conversation that nobody uses ends (5 min)
 	Backoff      time.Duration // longest wait between two starts (30 s)
 	StderrLines  int           // lines kept of a server's standard error (500)
@@ -138,6 +117,7 @@ func (o Options) withDefaults() Options {
 	or(&l.Handshake, time.Minute)
 	or(&l.Probe, 3*time.Second)
 	or(&l.Grace, 2*time.Second)
+	or(&l.List, 10*time.Second)
 	or(&l.Idle, 5*time.Minute)
 	or(&l.Backoff, 30*time.Second)
 	or(&l.StderrLines, 500)

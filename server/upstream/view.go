@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,6 +71,16 @@ func (v *view) listen(other func(*mcp.Message)) {
 
 // Call sends a request and waits for its answer; see mcp.Conn.
 func (v *view) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
+	if st, ok := v.link.(*stdio); ok && m.Method == listen && st.hub != nil {
+		if v.ended() {
+			return nil, ErrEnded
+		}
+		return st.hub.listen(ctx, m, during)
+	}
+	return v.do(ctx, m, during)
+}
+
+func (v *view) do(ctx context.Context, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
 	if !v.enter() {
 		return nil, ErrEnded
 	}
@@ -78,7 +89,7 @@ func (v *view) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Messag
 		return nil, err
 	}
 	t := v.link.table()
-	if t.shared && (m.Method == "resources/subscribe" || m.Method == "resources/unsubscribe") && t.subscribe(v, m) {
+	if t.shared && strings.HasSuffix(m.Method, "subscribe") && t.subscribe(v, m) {
 		return &mcp.Message{ID: m.ID, Result: json.RawMessage("{}")}, nil
 	}
 	c, params, err := t.begin(v, m, during != nil)
