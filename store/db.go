@@ -45,6 +45,9 @@ type Options struct {
 	// Fault is asked before every commit and its error fails it: a full disk
 	// in tests. Nil never fails.
 	Fault func() error
+	// Doubt is asked after every commit and its error is that of a commit that
+	// is on disk all the same, as a failing sync may leave one. For tests.
+	Doubt func() error
 }
 
 // DB is the open file. It is safe for concurrent use.
@@ -54,6 +57,7 @@ type DB struct {
 	opts  *bolt.Options
 	path  string
 	fault func() error
+	doubt func() error
 
 	backups sync.Mutex             // held by the one backup that runs
 	keeper  atomic.Pointer[keeper] // of that backup; nil when none runs
@@ -75,7 +79,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{bolt: db, opts: options, path: path, fault: o.Fault}
+	d := &DB{bolt: db, opts: options, path: path, fault: o.Fault, doubt: o.Doubt}
 	if err := d.migrate(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -190,6 +194,9 @@ func (d *DB) Update(fn func(*Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("%s: %w", d.path, err)
 	}
+	if d.doubt != nil {
+		return d.doubt()
+	}
 	return nil
 }
 
@@ -197,7 +204,11 @@ func (d *DB) Update(fn func(*Tx) error) error {
 // an open reader pins pages and, when the map must grow, stops the writer.
 // What fn gets is valid only until it returns.
 func (d *DB) View(fn func(*Snapshot) error) error {
-	tx, err := d.handle().Begin(false)
+	h := d.handle()
+	tx, err := h.Begin(false)
+	if now := d.handle(); err != nil && now != h { // reopened in between
+		tx, err = now.Begin(false)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.path, closed(err))
 	}

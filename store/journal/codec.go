@@ -34,6 +34,7 @@ const (
 	isCached
 	isRepeated
 	isObserved
+	isTogether
 	ownPayer // the payer is the key's own account
 )
 
@@ -119,6 +120,7 @@ func (c *Call) flags() uint64 {
 	set(isCached, c.Cached)
 	set(isRepeated, c.Repeated)
 	set(isObserved, c.Observed)
+	set(isTogether, c.Together)
 	set(ownPayer, c.Payer == string(KeyAccount(c.Key)))
 	return f
 }
@@ -213,6 +215,7 @@ func (r *reader) call(first uint64, base int64) *Call {
 	for _, n := range [...]*pricing.Credits{&c.Quote, &c.Charged, &c.Shortfall, &c.Surcharge, &c.Would} {
 		*n = pricing.Credits(r.uint())
 	}
+	c.Together = flags&isTogether != 0
 	c.Cached, c.Repeated, c.Observed = flags&isCached != 0, flags&isRepeated != 0, flags&isObserved != 0
 	r.parts(c, flags)
 	return c

@@ -102,6 +102,7 @@ type Call struct {
 	Findings                  []string // reasons of every failing check, in the contract's order
 	Reasons                   []string // those of Findings that the book itself found
 	BatchN, BatchI            int      // the call is BatchI of BatchN that were admitted together
+	Together                  bool     // refused in one decision with the rest of its batch
 	Observed                  bool     // shadow mode: economic findings were not enforced and nothing moved
 	IP                        string
 	Gate                      time.Duration // of Took, what the gateway itself needed

@@ -31,14 +31,23 @@ func (r *Refused) Error() string {
 // insufficient is the reason that credits are missing.
 const insufficient = "insufficient_credits"
 
-// decide says what stands against a call that would hold quote.
+// decide says what stands against a call that would hold quote, in the
+// contract's order: rates, credits, the rest as the call lists them.
 func (s *State) decide(c *journal.Call, quote pricing.Credits) []Refusal {
-	var out []Refusal
+	out := s.limits(nil, c, quote, true)
 	payer := s.of(journal.Account(c.Payer))
 	if have := payer.available(); quote > 0 && have < quote {
 		out = append(out, Refusal{Reason: insufficient, Need: int64(quote), Have: int64(max(0, have))})
 	}
+	return s.limits(out, c, quote, false)
+}
+
+// limits checks the rates, or all but the rates.
+func (s *State) limits(out []Refusal, c *journal.Call, quote pricing.Credits, rates bool) []Refusal {
 	for _, l := range c.Limits {
+		if l.Kind.Window() != rates {
+			continue
+		}
 		if r, ok := s.limit(l, c, quote); !ok {
 			out = append(out, r)
 		}
@@ -156,7 +165,16 @@ func (s *State) book(c *journal.Call, charged pricing.Credits) {
 
 // move posts an amount from one account to another. What goes to revenue was
 // spent, what comes back from it was not.
+//
+// A scenario's wallets can be poorer than the real ones: what an act takes from
+// one is clipped to what it has.
 func (s *State) move(from, to journal.Account, n pricing.Credits) {
+	if a := s.of(from); s.clips && from.Bounded() {
+		if have := max(0, a.posted); have < n {
+			s.clipped += n - have
+			n = have
+		}
+	}
 	if a := s.of(from); s.misses(a) {
 		a.posted -= n
 		if to == journal.Revenue {

@@ -337,7 +337,7 @@ func TestTheBooksAgreeWithASimpleModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		x := &machine{rig: newRig(t, filepath.Join(dir, fmt.Sprint(n), "0")), t: t, m: newModel(), calls: map[string]*ledger.Call{}}
-		defer func() { x.prove(t); x.close(t) }()
+		defer func() { x.prove(t); replays(t, x.rig); x.close(t) }()
 		actions := map[string]func(*rapid.T){
 			"TopUp": x.TopUp, "Transfer": x.Transfer, "Reserve": x.Reserve, "Reserve2": x.Reserve, "Settle": x.Settle, "Settle2": x.Settle,
 			"Park": x.Park, "Resume": x.Resume, "Hold": x.Hold, "EndHold": x.EndHold, "Later": x.Later, "Mode": x.Mode,

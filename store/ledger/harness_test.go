@@ -46,7 +46,8 @@ type rig struct {
 	dir   string
 	clock *hands
 	sheet *pricing.Sheet
-	fault func() error
+	fault func() error // asked before every commit
+	doubt func() error // asked after every commit
 }
 
 var noon = time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC)
@@ -67,12 +68,15 @@ func newRig(t tester, dir string) *rig {
 
 func (r *rig) open(t tester) {
 	t.Helper()
-	db, err := store.Open(r.dir, store.Options{Fault: func() error {
-		if r.fault != nil {
-			return r.fault()
+	ask := func(fn *func() error) func() error {
+		return func() error {
+			if *fn != nil {
+				return (*fn)()
+			}
+			return nil
 		}
-		return nil
-	}})
+	}
+	db, err := store.Open(r.dir, store.Options{Fault: ask(&r.fault), Doubt: ask(&r.doubt)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func (m *model) used(l journal.Limit, now time.Time) (n int64) {
 
 // refusals are the reasons against a call.
 func (m *model) refusals(d *deal) (out []string) {
-	if m.available(d.key) < d.quote {
+	if d.quote > 0 && m.available(d.key) < d.quote {
 		out = append(out, "insufficient_credits")
 	}
 	for _, l := range d.limits {

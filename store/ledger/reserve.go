@@ -109,6 +109,7 @@ func (b *Book) refuseAll(calls []*Call, refused [][]Refusal) {
 	for i, c := range calls {
 		c.Outcome, c.Class, c.Reasons, c.Findings = pricing.Denied, "denied", nil, nil
 		c.observe(refused[i])
+		c.Together = len(calls) > 1
 		if len(c.Findings) == 0 {
 			c.Findings = []string{"batch_rejected"}
 		}

@@ -29,6 +29,9 @@ type State struct {
 	holds  map[string]*hold
 	would  bool // counts what shadow mode would have moved
 
+	clips   bool            // no act of an owner takes a wallet below zero
+	clipped pricing.Credits // what wallets could not bear
+
 	folding uint64 // number of the act being folded at boot; 0 when acts just happen
 }
 

@@ -1,0 +1,199 @@
+package ledger
+
+import (
+	"paygate/pricing"
+	"paygate/store/journal"
+)
+
+// Scenario is books of its own that live through the journal's acts again and
+// decide each anew, holds included, by sheets of its choice. By the sheets of
+// then it decides what was decided: that is what proves the books, and a
+// Scenario for any other sheet.
+//
+// It is not safe for concurrent use.
+type Scenario struct {
+	// Sheet is what a call is judged by; never nil.
+	Sheet func(*journal.Call) *pricing.Sheet
+	// Takes says which calls take part; nil takes all.
+	Takes func(*journal.Call) bool
+	// Clips says that no act of an owner takes a wallet below zero, though it
+	// may be poorer here than it was in reality.
+	Clips bool
+	// Clipped counts what acts of an owner wanted to take from wallets that
+	// have not got it in this scenario.
+	Clipped pricing.Credits
+
+	books *State
+	open  map[uint64]*promise // admitted in reality and not ended, by AdmitSeq
+	batch []*journal.Call     // of one decision, until it is complete
+}
+
+// promise is a call that is under way in reality.
+type promise struct {
+	call     *journal.Call
+	quote    pricing.Credits
+	admitted bool // in this scenario
+	parked   bool
+}
+
+// Verdict is what a scenario says of one call. A call gets one when it is
+// admitted or refused in reality, and another one when it ends.
+type Verdict struct {
+	Call     *journal.Call
+	Ended    bool      // Paid and what follows are set
+	Admitted bool      // in this scenario
+	Imputed  bool      // reality refused it, so that its end is a guess: its quote
+	Reasons  []Refusal // why it is not admitted
+	Quote    pricing.Credits
+	Charge   pricing.Charge
+	Paid     pricing.Credits
+	Short    pricing.Credits
+	Deltas   pricing.Deltas
+}
+
+// NewScenario begins with the books of another one as they are, without calls
+// under way; nil begins with empty books.
+func NewScenario(from *Scenario, sheet func(*journal.Call) *pricing.Sheet) *Scenario {
+	s := &Scenario{Sheet: sheet, books: NewState(true), open: map[uint64]*promise{}}
+	if from != nil {
+		s.books = from.books.seed()
+	}
+	return s
+}
+
+// Scenario begins one with the balances, meters, windows and reservations of
+// this moment, and the number of the last act that is in them.
+func (b *Book) Scenario(sheet func(*journal.Call) *pricing.Sheet) (*Scenario, uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	from := b.real
+	if b.would != nil {
+		from = b.would
+	}
+	return &Scenario{Sheet: sheet, books: from.seed(), open: map[uint64]*promise{}}, b.seq
+}
+
+// Key is what the scenario's books say of a key.
+func (s *Scenario) Key(id string, at *journal.Event) Key { return s.books.key(id, at.At) }
+
+// Act takes the next act of the journal and gives what there is to say: nothing
+// for acts that are not calls, and all of a batch with its last.
+func (s *Scenario) Act(a journal.Act) []Verdict {
+	switch {
+	case a.Admit != nil:
+		if s.takes(a.Admit) {
+			return s.decision(a.Admit)
+		}
+	case a.Event.Call == nil:
+		s.event(a.Event)
+	case !s.takes(a.Event.Call):
+	case a.Event.Call.AdmitSeq == 0:
+		return s.refused(a.Event.Call)
+	default:
+		return s.end(a.Event.Call)
+	}
+	return nil
+}
+
+func (s *Scenario) takes(c *journal.Call) bool { return s.Takes == nil || s.Takes(c) }
+
+// decision decides a call, or with the last of a batch all of it.
+func (s *Scenario) decision(c *journal.Call) []Verdict {
+	s.batch = append(s.batch, c)
+	if c.BatchN > 1 && c.BatchI < c.BatchN-1 && (c.AdmitSeq != 0 || c.Together) {
+		return nil
+	}
+	calls := s.batch
+	s.batch = nil
+	out, bad := make([]Verdict, len(calls)), false
+	for i, c := range calls {
+		v := &out[i]
+		v.Call, v.Quote = c, pricing.Quote(&c.Call, s.Sheet(c), &s.books.of(journal.Account(c.Payer)).usage).Due
+		if v.Reasons = s.books.decide(c, v.Quote); len(v.Reasons) > 0 {
+			bad = true
+			continue
+		}
+		s.books.admit(c, v.Quote)
+		v.Admitted = true
+	}
+	for i := range out {
+		if v := &out[i]; bad && v.Admitted {
+			s.books.undo(v.Call, v.Quote)
+			v.Admitted = false
+		}
+		if v := &out[i]; v.Call.AdmitSeq != 0 {
+			s.open[v.Call.AdmitSeq] = &promise{call: v.Call, quote: v.Quote, admitted: v.Admitted}
+		}
+	}
+	return out
+}
+
+// refused decides a call that reality has refused. If checks other than the
+// books' stood against it, it is refused here as well.
+func (s *Scenario) refused(c *journal.Call) []Verdict {
+	if !c.Together && len(c.Findings) > len(c.Reasons) {
+		quote := pricing.Quote(&c.Call, s.Sheet(c), &s.books.of(journal.Account(c.Payer)).usage).Due
+		return []Verdict{{Call: c, Quote: quote, Reasons: s.books.decide(c, quote)}}
+	}
+	out := s.decision(c)
+	for i := range out {
+		if v := &out[i]; v.Admitted {
+			s.books.free(v.Call, v.Quote)
+			guess := *v.Call
+			guess.Outcome = pricing.OK
+			v.Ended, v.Imputed, v.Charge = true, true, pricing.Charge{Due: v.Quote}
+			v.Paid = s.books.affordable(&guess, v.Quote)
+			s.books.book(&guess, v.Paid)
+		}
+	}
+	return out
+}
+
+// end settles a call.
+func (s *Scenario) end(c *journal.Call) []Verdict {
+	p := s.open[c.AdmitSeq]
+	if p == nil { // it was under way before the scenario began
+		return nil
+	}
+	delete(s.open, c.AdmitSeq)
+	v := Verdict{Call: c, Ended: true, Admitted: p.admitted, Quote: p.quote}
+	if p.admitted {
+		s.books.free(c, p.quote)
+		v.Charge, v.Deltas = pricing.Rate(&c.Call, s.Sheet(c), &s.books.of(journal.Account(c.Payer)).usage)
+		v.Paid = s.books.affordable(c, v.Charge.Due)
+		v.Short = v.Charge.Due - v.Paid
+		here := *c
+		here.Deltas = v.Deltas
+		s.books.book(&here, v.Paid)
+	}
+	return []Verdict{v}
+}
+
+// event takes what an owner did, or we.
+func (s *Scenario) event(e *journal.Event) {
+	switch e.Type {
+	case journal.TypeBoot:
+		for seq, p := range s.open {
+			if !p.parked {
+				s.drop(seq, p)
+			}
+		}
+	case journal.TypeParked:
+		for _, p := range s.open {
+			if p.call.ID == e.Hold.ID {
+				p.parked = true
+			}
+		}
+	}
+	s.books.clips = s.Clips
+	before := s.books.clipped
+	s.books.foldEvent(e)
+	s.Clipped += s.books.clipped - before
+}
+
+func (s *Scenario) drop(seq uint64, p *promise) {
+	delete(s.open, seq)
+	if p.admitted {
+		s.books.free(p.call, p.quote)
+	}
+}
