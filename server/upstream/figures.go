@@ -20,7 +20,7 @@ func (f *figures) add(took time.Duration, c *call) {
 	defer f.mu.Unlock()
 	f.took[f.n%len(f.took)] = took
 	f.n++
-	if c.final != nil {
+	if c.result() != nil {
 		f.answered++
 	}
 }

@@ -203,11 +203,11 @@ func (h *httpLink) ask(ctx context.Context, method string, params json.RawMessag
 		return h.lost(err)
 	}
 	h.receive(ctx, c, m, res)
-	switch {
-	case c.err != nil:
-		return c.err
-	case c.final.Error != nil:
-		return c.final.Error
+	switch final, err := c.outcome(); {
+	case err != nil:
+		return err
+	case final.Error != nil:
+		return final.Error
 	}
 	return nil
 }

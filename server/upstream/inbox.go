@@ -73,3 +73,16 @@ func (b *inbox) finished() bool {
 	defer b.mu.Unlock()
 	return b.over
 }
+
+// outcome is how the inbox ended; nothing while it has not.
+func (b *inbox) outcome() (*mcp.Message, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.final, b.err
+}
+
+// result is the answer, nil while there is none.
+func (b *inbox) result() *mcp.Message {
+	final, _ := b.outcome()
+	return final
+}

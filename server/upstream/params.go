@@ -95,11 +95,12 @@ func (h *httpLink) readSchemas(ctx context.Context, m *mcp.Message) {
 		}
 		h.exchange(ctx, c, &mcp.Message{Method: list.Method, Params: params})
 		h.end(c)
-		if c.final == nil || c.final.Result == nil {
+		res := c.result()
+		if res == nil || res.Result == nil {
 			return // the call itself will say what is wrong
 		}
-		collect(c.final.Result, found)
-		if cursor = text(c.final.Result, "nextCursor"); cursor == "" {
+		collect(res.Result, found)
+		if cursor = text(res.Result, "nextCursor"); cursor == "" {
 			break
 		}
 	}

@@ -85,7 +85,10 @@ func (r *routes) end(c *call) {
 	if len(r.asks) > 0 {
 		maps.DeleteFunc(r.asks, func(_ uint64, a ask) bool { return a.call == c })
 	}
-	if c.token != nil && c.final != nil && len(r.tasks) < 1024 && bytes.Contains(c.final.Result, []byte(`"taskId"`)) {
+	if c.token == nil || len(r.tasks) >= 1024 {
+		return
+	}
+	if res := c.result(); res != nil && bytes.Contains(res.Result, []byte(`"taskId"`)) {
 		r.tasks[c.id] = c.token
 	}
 }

@@ -160,7 +160,7 @@ func (v *view) wait(ctx context.Context, c *call, during func(*mcp.Message)) (*m
 			during(m)
 		}
 		if over {
-			return c.final, c.err
+			return c.outcome()
 		}
 	}
 }

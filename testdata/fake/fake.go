@@ -31,10 +31,14 @@ import (
 //	slow       takes 400 ms to start
 //	noisy      writes lines that are no messages before each answer
 //	noend      ends its last message without a newline
+//	quick      answers everything but the handshake with one short text, as fast as it can
 const Variable = "PAYTEST_FAKE_MCP"
 
-// Env is what to add to a child's environment to make it a server.
-func Env(mode string) map[string]string { return map[string]string{Variable: mode} }
+// Env is what to add to a child's environment to make it a server. A binary
+// with the race detector would otherwise rest a second before it exits.
+func Env(mode string) map[string]string {
+	return map[string]string{Variable: mode, "GORACE": "atexit_sleep_ms=0"}
+}
 
 // Main runs the server and exits, if the environment says so.
 func Main() {
@@ -89,6 +93,10 @@ func (s *server) serve(in io.Reader) {
 		time.Sleep(400 * time.Millisecond)
 	}
 	br := bufio.NewReaderSize(in, 1<<20)
+	if s.is("quick") {
+		s.race(br)
+		return
+	}
 	for {
 		line, err := br.ReadBytes('\n')
 		var m message
