@@ -165,6 +165,7 @@ func (s *server) probe(ctx context.Context, m *main) error {
 	if s.spec.URL != "" {
 		return s.judge(ctx, m, l, <-asked)
 	}
+	s.refill() // an old server will need it next; it starts meanwhile
 	silence := time.NewTimer(s.opt.Limits.Probe)
 	defer silence.Stop()
 	select {

@@ -16,6 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(doomed) != "" {
+		beDoomed()
+	}
 	fake.Main()
 	os.Exit(m.Run())
 }

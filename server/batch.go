@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tidwall/gjson"
+
+	"paygate/server/gate"
+	"paygate/server/mcp"
+)
+
+// mostInBatch bounds a tools/call_batch.
+const mostInBatch = 100
+
+// batchItem is one answer of a batch, in the order of its calls.
+type batchItem struct {
+	Tool           string          `json:"tool"`
+	Result         json.RawMessage `json:"result,omitempty"`
+	Error          *mcp.Error      `json:"error,omitempty"`
+	CreditsCharged *int64          `json:"creditsCharged,omitempty"` // not said in shadow mode
+}
+
+// batch takes params.calls through the gate: all are admitted by one Reserve
+// or none is, and then each ends alone.
+func (a *agents) batch(ctx context.Context, w *World, who identity, x *mcp.Exchange) (*mcp.Message, error) {
+	calls, err := a.batchCalls(w, who, x)
+	if err != nil {
+		return nil, err
+	}
+	failed, err := a.s.gate.DoAll(ctx, &w.Way, calls)
+	a.figures(w, who, x, nil)
+	var denial *gate.Denial
+	if errors.As(err, &denial) {
+		return a.batchRefusal(w, calls, failed, denial), nil
+	}
+	if err != nil {
+		return nil, failure(err)
+	}
+	items, total := make([]batchItem, len(calls)), int64(0)
+	for i, c := range calls {
+		items[i] = a.batchItem(w, c)
+		total += int64(c.Settlement.Charged)
+	}
+	answer := map[string]any{"results": items}
+	if !w.Way.Observe {
+		answer["totalCreditsCharged"] = total
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("batch: %w", err)
+	}
+	return &mcp.Message{Result: text}, nil
+}
+
+func (a *agents) batchCalls(w *World, who identity, x *mcp.Exchange) ([]*gate.Call, error) {
+	list := gjson.GetBytes(x.Request.Params, "calls")
+	if !list.IsArray() || len(list.Array()) == 0 {
+		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: `params.calls must be a list of {"name", "arguments"} with at least one entry`}
+	}
+	items := list.Array()
+	if len(items) > mostInBatch {
+		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: fmt.Sprintf("params.calls has %d entries; at most %d go in one batch", len(items), mostInBatch)}
+	}
+	calls := make([]*gate.Call, len(items))
+	for i, item := range items {
+		c, err := a.newCall(w, who, x, json.RawMessage(item.Raw))
+		if err != nil {
+			return nil, fmt.Errorf("calls[%d]: %w", i, err)
+		}
+		c.Request = &mcp.Message{ID: x.Request.ID, Method: "tools/call", Params: json.RawMessage(item.Raw)}
+		c.Send = x.Forward
+		calls[i] = c
+	}
+	return calls, nil
+}
+
+func (a *agents) batchItem(w *World, c *gate.Call) batchItem {
+	item := batchItem{Tool: c.Tool}
+	if c.Result != nil {
+		item.Result, item.Error = c.Result.Result, c.Result.Error
+	} else {
+		item.Error = &mcp.Error{Code: mcp.CodeInternal, Message: c.Error}
+	}
+	if !w.Way.Observe {
+		charged := int64(c.Settlement.Charged)
+		item.CreditsCharged = &charged
+	}
+	return item
+}
+
+// batchRefusal names the call that stopped the batch; nothing was charged.
+func (a *agents) batchRefusal(w *World, calls []*gate.Call, failed int, d *gate.Denial) *mcp.Message {
+	m := a.refusal(w, calls[failed], d)
+	var data map[string]any
+	if json.Unmarshal(m.Error.Data, &data) != nil || data == nil {
+		data = map[string]any{}
+	}
+	data["failedIndex"] = failed
+	if !w.Way.Observe {
+		var total int64
+		for _, c := range calls {
+			total += int64(c.Quote)
+		}
+		data["totalCreditsRequired"] = total
+	}
+	if text, err := json.Marshal(data); err == nil {
+		m.Error.Data = text
+	}
+	return m
+}

@@ -1,0 +1,314 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"paygate/server/api"
+	"paygate/server/config"
+	"paygate/store/ledger"
+)
+
+// front stands before every path: it names the request, answers for all in one
+// shape, and gives each route the same order of checks.
+type front struct {
+	config  func() *config.Config // of the world that serves now
+	auth    authenticator
+	book    *ledger.Book
+	now     func() time.Time
+	log     *slog.Logger
+	version string
+	perIP   *limiter
+}
+
+// authenticator knows credentials; package keys implements it.
+type authenticator interface {
+	// AdminKey gives the role of an admin key and a name for the audit trail.
+	AdminKey(secret string) (id string, role api.Role, ok bool)
+	// Holder gives the stable id of an API key that may look at its own account.
+	Holder(secret string) (id string, ok bool)
+	// Failed records a failed admin login.
+	Failed(actor, method, path string, role *api.Role, needed api.Role)
+}
+
+const (
+	mostBody    = 1 << 20
+	requestIDs  = "req_"
+	idRandBytes = 8
+)
+
+// wrap is the outermost handler: headers that every answer has.
+func (f *front) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := f.config()
+		h := w.Header()
+		id := r.Header.Get("X-Request-Id")
+		if !saneID(id) {
+			id = f.newID()
+		}
+		r.Header.Set("X-Request-Id", id)
+		h.Set("X-Request-Id", id)
+		h.Set("X-PayGate-Version", f.version)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("X-XSS-Protection", "0")
+		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'")
+		for name, value := range c.CustomHeaders {
+			h.Set(name, value)
+		}
+		f.cors(c, h, r)
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cors tells browsers which pages may read the answers.
+func (f *front) cors(c *config.Config, h http.Header, r *http.Request) {
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Max-Age", strconv.Itoa(c.CORSMaxAge))
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+		h.Set("Access-Control-Allow-Headers", "Content-Type, Accept, Authorization, X-API-Key, X-Admin-Key, Idempotency-Key, Last-Event-ID, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, X-Request-Id")
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" || len(c.CORSOrigin) == 0 {
+		return
+	}
+	h.Add("Vary", "Origin")
+	if !allowedOrigin(c, origin) {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, X-Credits-Remaining, X-Output-Surcharge, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After")
+	if c.CORSCredentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+}
+
+func allowedOrigin(c *config.Config, origin string) bool {
+	return slices.Contains(c.CORSOrigin, "*") || slices.Contains(c.CORSOrigin, origin)
+}
+
+func saneID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	return strings.IndexFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
+func (f *front) newID() string {
+	var raw [idRandBytes]byte
+	_, _ = rand.Read(raw[:]) // never fails; the program ends if the system has no randomness
+	return requestIDs + hex.EncodeToString(raw[:])
+}
+
+// ClientIP is the address that a request comes from. A proxy's word counts
+// only when the proxy is configured.
+func (f *front) ClientIP(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr = addr.Unmap()
+	trusted := f.config().TrustedProxies
+	if len(trusted) == 0 {
+		return addr
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && inRanges(addr, trusted); i-- { // from the nearest proxy outwards
+		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = next.Unmap()
+	}
+	return addr
+}
+
+func inRanges(addr netip.Addr, ranges []string) bool {
+	for _, r := range ranges {
+		if p, err := netip.ParsePrefix(r); err == nil && p.Contains(addr) {
+			return true
+		}
+		if a, err := netip.ParseAddr(r); err == nil && a.Unmap() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// serve gives a path's routes the one order of checks: method, rate, key,
+// role, content type, size, JSON, fields.
+func (f *front) serve(routes []api.Route) http.Handler {
+	byMethod, allow := map[string]api.Route{}, []string{}
+	for _, r := range routes {
+		byMethod[r.Method] = r
+		allow = append(allow, r.Method)
+	}
+	slices.Sort(allow)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		route, ok := byMethod[method]
+		if !ok {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			f.fail(w, r, &api.Error{Status: http.StatusMethodNotAllowed, Message: "Method not allowed: use " + strings.Join(allow, " or ")})
+			return
+		}
+		actor, err := f.admit(route, r)
+		if err != nil {
+			f.fail(w, r, err)
+			return
+		}
+		f.answer(w, r, route, actor)
+	})
+}
+
+// admit checks rate, credential and role.
+func (f *front) admit(route api.Route, r *http.Request) (api.Actor, error) {
+	c, ip := f.config(), f.ClientIP(r).String()
+	actor := api.Actor{ID: "anonymous", IP: ip, Request: r.Header.Get("X-Request-Id"), Once: r.Header.Get("Idempotency-Key"),
+		Endpoint: route.Method + " " + route.Path, At: f.now()}
+	if owner, ok := ownerOf(r); ok {
+		actor.ID, actor.Role = owner, api.Super
+		return actor, nil
+	}
+	kind, limit := "admin ", c.AdminRateLimit
+	if route.Role < api.Viewer {
+		kind, limit = "public ", c.PublicRateLimit
+	}
+	if wait := f.perIP.take(kind+ip, limit); wait > 0 {
+		return actor, &api.Error{Status: http.StatusTooManyRequests, Message: "Too many requests from this address; wait and try again", RetryAfter: wait}
+	}
+	switch {
+	case route.Role == api.Public:
+		return actor, nil
+	case route.Role == api.Key:
+		return f.holder(actor, r)
+	}
+	id, role, ok := f.auth.AdminKey(r.Header.Get("X-Admin-Key"))
+	if !ok {
+		f.auth.Failed("unknown", r.Method, r.URL.Path, nil, route.Role)
+		return actor, api.Unauthorized("Invalid admin key")
+	}
+	actor.ID, actor.Role = id, role
+	if role < route.Role {
+		f.auth.Failed(id, r.Method, r.URL.Path, &role, route.Role)
+		return actor, api.Forbidden("Insufficient permissions").With("requiredRole", route.Role.String()).With("currentRole", role.String())
+	}
+	return actor, nil
+}
+
+func (f *front) holder(actor api.Actor, r *http.Request) (api.Actor, error) {
+	secret := r.Header.Get("X-API-Key")
+	if secret == "" {
+		return actor, api.Unauthorized("Missing X-API-Key header")
+	}
+	id, ok := f.auth.Holder(secret)
+	if !ok {
+		return actor, api.NotFound("Invalid or inactive API key")
+	}
+	actor.ID, actor.Role, actor.Key = id, api.Key, id
+	return actor, nil
+}
+
+// answer reads the body, runs the route and writes what it gives.
+func (f *front) answer(w http.ResponseWriter, r *http.Request, route api.Route, actor api.Actor) {
+	if route.Raw != nil {
+		route.Raw(w, r.WithContext(api.WithActor(r.Context(), actor)))
+		return
+	}
+	in := &api.Request{Query: r.URL.Query(), HTTP: r}
+	if route.Method != http.MethodGet {
+		body, err := f.body(w, r, route)
+		if err != nil {
+			f.fail(w, r, err)
+			return
+		}
+		in.Body, actor.Body = body, body
+	}
+	out, err := route.Do(api.WithActor(r.Context(), actor), in)
+	if err != nil {
+		f.fail(w, r, err)
+		return
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		f.fail(w, r, err)
+		return
+	}
+	writeJSON(w, r, route.Status, text)
+}
+
+func (f *front) body(w http.ResponseWriter, r *http.Request, route api.Route) ([]byte, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if (err != nil || kind != "application/json") && route.Method == http.MethodPost {
+		return nil, &api.Error{Status: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, &api.Error{Status: http.StatusRequestEntityTooLarge, Message: "Request body too large: at most 1 MiB"}
+	case err != nil:
+		return nil, &api.Error{Status: http.StatusRequestTimeout, Message: "The request body did not arrive in time or was cut off"}
+	}
+	return body, nil
+}
+
+// fail writes an error in the one shape. What is ours is logged and shown
+// without its text.
+func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
+	id := r.Header.Get("X-Request-Id")
+	var e *api.Error
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrBusy):
+		e = api.Unavailable("The gateway cannot write its books now (is the disk full?); nothing was changed, try again")
+	default:
+		f.log.Error("a request failed", "path", r.URL.Path, "request", id, "error", err)
+		e = &api.Error{Status: http.StatusInternalServerError, Message: "Internal server error"}
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", seconds(e.RetryAfter))
+	}
+	out := map[string]any{"error": e.Message, "requestId": id}
+	for name, value := range e.Extra {
+		out[name] = value
+	}
+	text, merr := json.Marshal(out)
+	if merr != nil {
+		text = []byte(`{"error":"Internal server error"}`)
+	}
+	writeJSON(w, r, e.Status, text)
+}
+
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, text []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(text) // an error means that the client has gone
+	}
+}

@@ -1,0 +1,90 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"paygate/store/ledger"
+)
+
+// DoAll takes several calls of one caller: every one is checked, one Reserve
+// admits all or none, and then each runs and is settled alone. A refusal comes
+// back with the index of the call that it is about; the others are recorded as
+// batch_rejected.
+func (g *Gate) DoAll(ctx context.Context, w *Way, calls []*Call) (failed int, err error) {
+	for i, c := range calls {
+		g.begin(w, c)
+		c.BatchN, c.BatchI = len(calls), i
+		g.check(w, c)
+	}
+	failed, err = g.reserveAll(calls)
+	if err != nil {
+		return failed, err
+	}
+	if failed >= 0 {
+		return failed, g.refuseAll(calls, failed)
+	}
+	var wg sync.WaitGroup
+	for _, c := range calls {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer g.trace(c)
+			if err := g.run(ctx, w, c); errors.Is(err, ledger.ErrUnavailable) {
+				c.Result, c.Error = nil, "the gateway could not record this call; it was not charged"
+			}
+		}()
+	}
+	wg.Wait()
+	return -1, nil
+}
+
+// reserveAll reserves for all calls at once, or says which one is refused; it
+// only asks when a check has refused one already.
+func (g *Gate) reserveAll(calls []*Call) (failed int, err error) {
+	failed = -1
+	all := make([]*ledger.Call, len(calls))
+	for i, c := range calls {
+		if failed < 0 && len(c.Denials) > 0 {
+			failed = i
+		}
+		all[i] = &c.Call
+	}
+	if calls[0].Terms == nil {
+		return failed, nil
+	}
+	ask := g.Book.Reserve
+	if failed >= 0 {
+		ask = g.Book.Ask
+	}
+	err = ask(all...)
+	var refused *ledger.Refused
+	if !errors.As(err, &refused) {
+		if err != nil {
+			err = fmt.Errorf("batch of %d: %w", len(calls), err)
+		}
+		return failed, err
+	}
+	for i, reasons := range refused.Calls {
+		for _, r := range reasons {
+			calls[i].Denials = append(calls[i].Denials, fromBook(r))
+		}
+		if len(reasons) > 0 && (failed < 0 || i < failed) {
+			failed = i
+		}
+	}
+	return failed, nil
+}
+
+func (g *Gate) refuseAll(calls []*Call, failed int) error {
+	for _, c := range calls {
+		if len(c.Denials) == 0 {
+			c.Denials = append(c.Denials, Denial{Check: "batch", Reason: "batch_rejected"})
+		}
+		g.refuse(c)
+		g.trace(c)
+	}
+	return calls[failed].first()
+}

@@ -1,0 +1,163 @@
+// Package gate decides whether a call may go through and what it costs: it is
+// the way from an agent's tools/call to the server behind the gateway and
+// back. A Call travels along two lists: checks, which are all evaluated, and
+// wraps, which stand around the upstream. Between them lies one Reserve for
+// credits and every limit; after them one Settle, and the answer leaves only
+// when that settlement is on disk.
+//
+// It owns that order and the meaning of a refusal. It does not know HTTP, nor
+// how balances are kept (package ledger), nor who keys are (package keys), nor
+// which checks there are: package server names them.
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"paygate/pricing"
+	"paygate/server/mcp"
+	"paygate/store/ledger"
+)
+
+// Gate carries calls along a World's two lists.
+type Gate struct {
+	Book  *ledger.Book
+	Now   func() time.Time
+	Log   *slog.Logger
+	Trace func(*Call) // sees every finished call once, for the inspector; nil: nobody looks
+}
+
+// Way is what a call is judged by, compiled once and never changed: a reload
+// makes another one, and calls that have begun end in theirs.
+type Way struct {
+	Checks  []Check
+	Run     Handler // the wraps folded around the upstream
+	Sheet   *pricing.Sheet
+	Observe bool // shadow mode: economic refusals are recorded, not enforced
+	// RefundOnFailure is part of the sheet; it stands here for the error texts.
+}
+
+// Do takes a call all the way. It returns nil with c.Result set, a *Denial,
+// an error that wraps mcp.ErrLost, ledger.ErrUnavailable when the disk does
+// not take commits, or another error, which is ours. Money has been settled
+// and is on disk by then, or was never moved.
+func (g *Gate) Do(ctx context.Context, w *Way, c *Call) error {
+	g.begin(w, c)
+	defer g.trace(c)
+	g.check(w, c)
+	if c.Result != nil { // a check has answered: a repeated request
+		return nil
+	}
+	if c.Resumes != "" && len(c.Denials) == 0 {
+		return g.resume(ctx, w, c)
+	}
+	if err := g.reserve(c); err != nil {
+		return err
+	}
+	if len(c.Denials) > 0 {
+		g.refuse(c)
+		return c.first()
+	}
+	return g.run(ctx, w, c)
+}
+
+// Ask says what Do would answer now, and moves nothing: a dry run.
+func (g *Gate) Ask(w *Way, c *Call) (*Denial, error) {
+	c.Dry = true
+	g.begin(w, c)
+	g.check(w, c)
+	if err := g.reserve(c); err != nil {
+		return nil, err
+	}
+	if len(c.Denials) > 0 {
+		return c.first(), nil
+	}
+	return nil, nil
+}
+
+func (g *Gate) begin(w *Way, c *Call) {
+	c.started = g.Now()
+	c.At = c.started
+	c.Price, c.Sheet, c.Observed = w.Sheet, w.Sheet.Hash(), w.Observe
+}
+
+func (g *Gate) trace(c *Call) {
+	if g.Trace != nil {
+		g.Trace(c)
+	}
+}
+
+// run takes an admitted call through the wraps, settles it and waits for the
+// disk.
+func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
+	err := g.through(ctx, w, c)
+	c.Took = g.Now().Sub(c.started)
+	c.Gate = c.Took - c.upstream
+	if kind := c.pending(err); kind != nil {
+		return g.park(ctx, c, kind)
+	}
+	c.judge(err)
+	c.Settlement = g.Book.Settle(&c.Call)
+	// The commit is waited for even when the client has gone: what happened
+	// must be on record. The wait is bounded by the book's own commit.
+	if waited := g.Book.Wait(context.WithoutCancel(ctx), c.Settlement.Seq); waited != nil {
+		c.Result = nil
+		return fmt.Errorf("call %s: %w", c.ID, waited)
+	}
+	return err
+}
+
+// through runs the wraps; a panic in one of them loses the call, not the
+// gateway.
+func (g *Gate) through(ctx context.Context, w *Way, c *Call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.Result = nil
+			err = fmt.Errorf("call %s: panic: %v", c.ID, p)
+			g.Log.Error("a call panicked", "call", c.ID, "tool", c.Tool, "panic", fmt.Sprint(p))
+		}
+	}()
+	return w.Run(ctx, c)
+}
+
+// judge says how a finished call ended: its outcome and its result class
+// (pricing-lab words), which decide what it is charged.
+func (c *Call) judge(err error) {
+	var denial *Denial
+	switch {
+	case errors.As(err, &denial): // a wrap refused: nothing ran
+		c.Outcome, c.Class = pricing.Denied, "denied"
+		c.Findings = append(c.Findings, denial.Reason)
+	case errors.Is(err, context.Canceled):
+		c.Outcome, c.Class, c.Error = pricing.Lost, "cancelled", "cancelled by the client"
+	case errors.Is(err, context.DeadlineExceeded):
+		c.Outcome, c.Class, c.Error = pricing.Lost, "timeout", "timed out"
+	case err != nil:
+		c.Outcome, c.Class, c.Error = pricing.Lost, "upstream_error", short(err.Error())
+	case c.Result.Error != nil:
+		c.Outcome, c.Class, c.Error = pricing.Failed, "upstream_error", short(c.Result.Error.Message)
+	case isError(c.Result.Result):
+		c.Outcome, c.Class, c.Error = pricing.Failed, "tool_error", "the tool answered isError"
+	default:
+		c.Outcome, c.Class = pricing.OK, "ok"
+	}
+	if c.Result != nil {
+		c.Out = int64(len(c.Result.Result))
+	}
+}
+
+func short(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+// isError reads the one member that says a tool failed. Only results short
+// enough to be failures by convention are parsed whole; see result.go.
+func isError(result json.RawMessage) bool { return mcp.IsToolError(result) }

@@ -1,0 +1,112 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"paygate/pricing"
+	"paygate/server/mcp"
+)
+
+// Calls that outlive their request: a server that asks for more input first
+// (input_required), and tasks. Their hold becomes durable, so that a kill
+// between the rounds neither loses nor doubles the charge, and ends when the
+// call completes, is cancelled, or its time is over.
+const (
+	inputTTL = 10 * time.Minute // how long an input_required answer may be answered
+	taskTTL  = 24 * time.Hour   // at most, whatever the server says
+)
+
+// pending is a call whose result is not its end.
+type pending struct {
+	task  string // the server's task id; empty for input_required
+	until time.Duration
+}
+
+// pending says whether the answer is only the first of several.
+func (c *Call) pending(err error) *pending {
+	if err != nil || c.Result == nil || c.Result.Result == nil {
+		return nil
+	}
+	switch k := mcp.KindOf(c.Result.Result); k.Kind {
+	case mcp.InputRequired:
+		return &pending{until: inputTTL}
+	case mcp.Task:
+		ttl := taskTTL
+		if k.TTL > 0 && k.TTL < ttl {
+			ttl = k.TTL
+		}
+		return &pending{task: k.TaskID, until: ttl}
+	}
+	return nil
+}
+
+// park keeps the hold of a call that is not over and lets its interim answer
+// go once the hold is on disk.
+func (g *Gate) park(ctx context.Context, c *Call, p *pending) error {
+	if p.task != "" {
+		c.Ref = taskRef(c.Key, p.task)
+	}
+	if err := g.Book.Park(context.WithoutCancel(ctx), &c.Call, g.Now().Add(p.until)); err != nil {
+		c.Result = nil
+		return fmt.Errorf("call %s: %w", c.ID, err)
+	}
+	if p.task == "" && c.Carry != nil {
+		c.Carry(c.ID)
+	}
+	return nil
+}
+
+// resume goes on with a parked call: it takes no new hold, no rate slot and no
+// quota, and pays by the sheet it was admitted under.
+func (g *Gate) resume(ctx context.Context, w *Way, c *Call) error {
+	parked, ok := g.Book.Parked(c.Resumes)
+	if ok && (parked.Key != c.Key || parked.Tool != c.Tool) {
+		g.Book.Leave(c.Resumes)
+		ok = false
+	}
+	if !ok {
+		return &mcp.Error{Code: mcp.CodeInvalidParams, Message: "requestState belongs to no call that waits for input: it is being answered, or was answered, cancelled or expired; call the tool anew"}
+	}
+	c.Call = *parked
+	return g.run(ctx, w, c)
+}
+
+// Observe looks at the answer to a tasks/* request and settles the call that
+// began the task once the task has ended: at its price when it completed, at
+// nothing when it was cancelled, by the sheet when it failed.
+func (g *Gate) Observe(ctx context.Context, key string, req, res *mcp.Message) error {
+	state, ok := mcp.TaskOf(req, res)
+	if !ok || !state.Ended() {
+		return nil
+	}
+	parked, ok := g.Book.ParkedRef(taskRef(key, state.TaskID))
+	if !ok {
+		return nil
+	}
+	c := &Call{}
+	c.Call = *parked
+	c.Took = g.Now().Sub(c.At)
+	switch state.Status {
+	case mcp.TaskCompleted:
+		c.Outcome, c.Class, c.Out = pricing.OK, "ok", int64(len(state.Result))
+		if mcp.IsToolError(state.Result) {
+			c.Outcome, c.Class = pricing.Failed, "tool_error"
+		}
+	case mcp.TaskFailed:
+		c.Outcome, c.Class, c.Error = pricing.Failed, "upstream_error", "the task failed"
+	default:
+		c.Outcome, c.Class, c.Error = pricing.Lost, "cancelled", "the task was cancelled"
+	}
+	c.Settlement = g.Book.Settle(&c.Call)
+	defer g.trace(c)
+	if err := g.Book.Wait(context.WithoutCancel(ctx), c.Settlement.Seq); err != nil {
+		return fmt.Errorf("task %s: %w", state.TaskID, err)
+	}
+	return nil
+}
+
+// taskRef finds a task's call again. Task ids are the server's, so they only
+// mean something beside the key that was given them.
+func taskRef(key, task string) string { return key + "/" + task }

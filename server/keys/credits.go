@@ -1,0 +1,135 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"paygate/pricing"
+	"paygate/server/api"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+type topupIn struct {
+	keyIn
+	Credits api.Number `json:"credits"`
+	Note    string     `json:"note"`
+}
+
+type topupOut struct {
+	Credits int64  `json:"credits"`
+	Message string `json:"message"`
+}
+
+// topup issues credits to a key.
+func (d *Directory) topup(ctx context.Context, in topupIn) (topupOut, error) {
+	if in.Key == "" || !in.Credits.Given {
+		return topupOut{}, api.BadRequest("Missing key or credits")
+	}
+	if !in.Credits.Positive() {
+		return topupOut{}, api.BadRequest(noCredits)
+	}
+	k, err := d.live(in.Key)
+	if err != nil {
+		return topupOut{}, err
+	}
+	n := in.Credits.Floor(1, mostCredits)
+	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (topupOut, error) {
+		id, err := d.entryID("topup", a)
+		if err != nil {
+			return topupOut{}, err
+		}
+		e := event("key.topup", a, map[string]any{"keyMasked": k.masked(), "creditsAdded": n, "newBalance": int64(d.balanceIn(tx, k)) + n, "note": in.Note})
+		e.Subject = k.ID
+		e.Posts = []journal.Entry{{ID: id, From: journal.Bank, To: k.account(), Amount: pricing.Credits(n), Kind: "topup", Ref: cutText(in.Note, mostText)}}
+		if err := tx.Append(*e); err != nil {
+			return topupOut{}, err
+		}
+		return topupOut{int64(d.balanceIn(tx, k)), fmt.Sprintf("Added %d credits", n)}, nil
+	})
+}
+
+// balanceIn is a key's balance inside a transaction, what is held included.
+func (d *Directory) balanceIn(tx *ledger.Tx, k *Key) pricing.Credits { return tx.Balance(k.account()) }
+
+type transferIn struct {
+	From    string     `json:"from"`
+	To      string     `json:"to"`
+	Credits api.Number `json:"credits"`
+	Memo    string     `json:"memo"`
+}
+
+type side struct {
+	Masked  string `json:"keyMasked"`
+	Credits int64  `json:"credits"` // the balance afterwards, as clients know it
+	Balance int64  `json:"balance"`
+}
+
+type transferOut struct {
+	Transferred int64  `json:"transferred"`
+	From        side   `json:"from"`
+	To          side   `json:"to"`
+	Memo        string `json:"memo"`
+	Message     string `json:"message"`
+}
+
+// transfer moves credits between two keys; what is held stays where it is.
+func (d *Directory) transfer(ctx context.Context, in transferIn) (transferOut, error) {
+	from, to, err := d.transferKeys(in)
+	if err != nil {
+		return transferOut{}, err
+	}
+	n, memo := in.Credits.Floor(1, mostCredits), cutText(in.Memo, mostText)
+	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (transferOut, error) {
+		if have := tx.Available(from.account()); have < pricing.Credits(n) {
+			return transferOut{}, api.BadRequest("Insufficient credits: source has %d available", max(0, have))
+		}
+		id, err := d.entryID("transfer", a)
+		if err != nil {
+			return transferOut{}, err
+		}
+		left, gained := int64(tx.Balance(from.account()))-n, int64(tx.Balance(to.account()))+n
+		e := event("key.credits_transferred", a, map[string]any{"fromKeyMasked": from.masked(), "toKeyMasked": to.masked(), "credits": n,
+			"fromBalance": left, "toBalance": gained, "memo": memo})
+		e.Subject = from.ID
+		e.Posts = []journal.Entry{{ID: id, From: from.account(), To: to.account(), Amount: pricing.Credits(n), Kind: "transfer", Ref: memo}}
+		if err := tx.Append(*e); err != nil {
+			return transferOut{}, err
+		}
+		return transferOut{Transferred: n, From: side{from.masked(), left, left}, To: side{to.masked(), gained, gained}, Memo: memo,
+			Message: fmt.Sprintf("Transferred %d credits", n)}, nil
+	})
+}
+
+func (d *Directory) transferKeys(in transferIn) (from, to *Key, err error) {
+	if in.From == "" || in.To == "" {
+		return nil, nil, api.BadRequest("Missing from or to")
+	}
+	if !in.Credits.Positive() {
+		return nil, nil, api.BadRequest(noCredits)
+	}
+	same := api.BadRequest("Cannot transfer credits to the same key")
+	if in.From == in.To {
+		return nil, nil, same
+	}
+	if from, err = d.live(in.From); err != nil {
+		return nil, nil, renamed(err, "Source key not found")
+	}
+	if to, err = d.live(in.To); err != nil {
+		return nil, nil, renamed(err, "Destination key not found")
+	}
+	if from.ID == to.ID {
+		return nil, nil, same
+	}
+	return from, to, nil
+}
+
+// renamed says which of several keys was not found.
+func renamed(err error, message string) error {
+	var e *api.Error
+	if errors.As(err, &e) && e.Status == 404 {
+		return api.NotFound("%s", message)
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+// limiter counts in sliding windows of a minute what need not be durable:
+// requests of an address, and calls of a key that are not charged. It keeps at
+// most mostCounted counters; beyond, the oldest go.
+type limiter struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	slots map[string][]time.Time
+}
+
+const (
+	limiterWindow = time.Minute
+	mostCounted   = 10000
+)
+
+func newLimiter(now func() time.Time) *limiter {
+	return &limiter{now: now, slots: map[string][]time.Time{}}
+}
+
+// take takes a slot, or says how long until one is free. A limit of 0 or less
+// is none.
+func (l *limiter) take(who string, limit int) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	slots := l.slots[who]
+	for len(slots) > 0 && now.Sub(slots[0]) >= limiterWindow {
+		slots = slots[1:]
+	}
+	if len(slots) >= limit {
+		l.slots[who] = slots
+		return slots[len(slots)-limit].Add(limiterWindow).Sub(now)
+	}
+	if len(l.slots) >= mostCounted {
+		l.forget(now)
+	}
+	l.slots[who] = append(slots, now)
+	return 0
+}
+
+// forget makes room: what is over goes, and if that is not enough, everything.
+// Behind mu.
+func (l *limiter) forget(now time.Time) {
+	for who, slots := range l.slots {
+		if now.Sub(slots[len(slots)-1]) >= limiterWindow {
+			delete(l.slots, who)
+		}
+	}
+	if len(l.slots) >= mostCounted {
+		clear(l.slots)
+	}
+}
