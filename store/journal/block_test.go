@@ -74,7 +74,7 @@ func drawEvent(t *rapid.T) *journal.Event {
 		e.Posts = append(e.Posts, journal.Entry{ID: word(t, "post"), From: journal.Bank, To: journal.Account(word(t, "to")), Amount: amount(t, "amount"), Kind: "topup", Ref: word(t, "ref")})
 	}
 	if rapid.Bool().Draw(t, "hold") {
-		e.Hold = &journal.Hold{ID: word(t, "hold"), Key: word(t, "key"), Credits: amount(t, "credits"), Until: day, Memo: word(t, "memo")}
+		e.Hold = &journal.Hold{ID: word(t, "hold"), Key: word(t, "key"), Credits: amount(t, "credits"), Made: day, Until: day.Add(time.Hour), Memo: word(t, "memo")}
 	}
 	if rapid.Bool().Draw(t, "data") {
 		e.Data = json.RawMessage(`{"a":1}`)

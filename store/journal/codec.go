@@ -320,6 +320,7 @@ func (w *writer) event(e *Event, base int64) {
 		w.text(h.ID)
 		w.word(h.Key)
 		w.uint(uint64(h.Credits))
+		w.int(millis(h.Made))
 		w.int(millis(h.Until))
 		w.text(h.Memo)
 	} else {
@@ -337,7 +338,7 @@ func (r *reader) event(base int64) *Event {
 		}
 	}
 	if r.byte() == 1 {
-		e.Hold = &Hold{ID: r.text(), Key: r.word(), Credits: pricing.Credits(r.uint()), Until: TimeOf(r.int()), Memo: r.text()}
+		e.Hold = &Hold{ID: r.text(), Key: r.word(), Credits: pricing.Credits(r.uint()), Made: TimeOf(r.int()), Until: TimeOf(r.int()), Memo: r.text()}
 	}
 	if data := r.bytes(); len(data) > 0 {
 		e.Data = json.RawMessage(slices.Clone(data))

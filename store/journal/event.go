@@ -84,6 +84,7 @@ type Hold struct {
 	ID      string
 	Key     string // stable id
 	Credits pricing.Credits
+	Made    time.Time
 	Until   time.Time
 	Memo    string
 }

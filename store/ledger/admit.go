@@ -81,6 +81,20 @@ func (s *State) limit(l journal.Limit, c *journal.Call, quote pricing.Credits) (
 	return Refusal{Reason: l.Kind.Reason(), Need: need, Have: l.Max, RetryAfter: l.Kind.Until(c.At)}, false
 }
 
+// quote is what a call must be able to pay. One operation moves at most
+// pricing.MaxCredits, whatever a sheet says.
+func (s *State) quote(c *journal.Call, sheet *pricing.Sheet) pricing.Credits {
+	due := pricing.Quote(&c.Call, sheet, &s.of(journal.Account(c.Payer)).usage).Due
+	return max(0, min(due, pricing.MaxCredits))
+}
+
+// rate is what a call that has ended costs.
+func (s *State) rate(c *journal.Call, sheet *pricing.Sheet) (pricing.Charge, pricing.Deltas) {
+	charge, deltas := pricing.Rate(&c.Call, sheet, &s.of(journal.Account(c.Payer)).usage)
+	charge.Due = max(0, min(charge.Due, pricing.MaxCredits))
+	return charge, deltas
+}
+
 // admit promises a call its quote and takes its slots.
 func (s *State) admit(c *journal.Call, quote pricing.Credits) {
 	s.promise(c, quote)

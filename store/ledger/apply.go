@@ -35,6 +35,8 @@ type Tx struct {
 	b      *Book
 	now    time.Time
 	events []*journal.Event
+	moved  map[journal.Account]pricing.Credits // by the events so far
+	ids    map[string]bool                     // of their entries
 }
 
 // Apply runs a mutation and returns when it is on disk, or has failed and left
@@ -61,7 +63,7 @@ func (b *Book) Apply(ctx context.Context, fn func(*Tx) error) error {
 
 // perform runs one mutation inside the writer's transaction. Behind mu.
 func (b *Book) perform(tx *store.Tx, a *apply) []func(*store.Tx) error {
-	t := &Tx{Tx: tx, b: b, now: b.now()}
+	t := &Tx{Tx: tx, b: b, now: b.now(), moved: map[journal.Account]pricing.Credits{}, ids: map[string]bool{}}
 	seq := b.seq
 	a.err = tx.Attempt(func() error {
 		if err := a.fn(t); err != nil {
@@ -97,17 +99,24 @@ func (t *Tx) Available(a journal.Account) pricing.Credits {
 	if o := t.b.real.owners[a]; o != nil {
 		n = o.available()
 	}
+	return n + t.moved[a]
+}
+
+// Balance is what an account has, what is promised included, with the entries
+// appended so far.
+func (t *Tx) Balance(a journal.Account) pricing.Credits {
+	return t.Available(a) + t.Held(a)
+}
+
+// Held is what an account has promised, with the reservations made so far.
+func (t *Tx) Held(a journal.Account) pricing.Credits {
+	n := pricing.Credits(0)
+	if o := t.b.real.owners[a]; o != nil {
+		n = o.held
+	}
 	for _, e := range t.events {
-		for _, p := range e.Posts {
-			if p.From == a {
-				n -= p.Amount
-			}
-			if p.To == a {
-				n += p.Amount
-			}
-		}
 		if e.Type == journal.TypeReserved && journal.KeyAccount(e.Hold.Key) == a {
-			n -= e.Hold.Credits
+			n += e.Hold.Credits
 		}
 	}
 	return n
@@ -120,22 +129,44 @@ func (t *Tx) Replayed(entryID string) bool { return t.Get(bucketActs, []byte(ent
 // pricing.MaxCredits, an ID that is new, and enough to spend on every account
 // but the house's.
 func (t *Tx) Append(e journal.Event) error {
-	for _, p := range e.Posts {
-		switch {
-		case p.Amount <= 0 || p.Amount > pricing.MaxCredits:
-			return fmt.Errorf("entry %s: amount %d is not between 1 and %d", p.ID, p.Amount, pricing.MaxCredits)
-		case p.ID == "":
-			return fmt.Errorf("entry of %d from %s to %s: it needs an id", p.Amount, p.From, p.To)
-		case t.Replayed(p.ID):
-			return fmt.Errorf("entry %s: %w", p.ID, ErrReplayed)
-		case p.From.Bounded() && p.Kind != kindReserve && t.Available(p.From) < p.Amount:
-			return fmt.Errorf("%s: %w", p.From, ErrInsufficient)
-		case p.To.Bounded() && t.Available(p.To) > math.MaxInt64/2-p.Amount:
-			return fmt.Errorf("%s: its balance would be too large", p.To)
+	for i, p := range e.Posts {
+		if err := t.possible(p); err != nil {
+			for _, p := range e.Posts[:i] {
+				t.post(p, -1)
+				delete(t.ids, p.ID)
+			}
+			return err
 		}
+		t.post(p, 1)
+	}
+	if e.Type == journal.TypeReserved {
+		t.moved[journal.KeyAccount(e.Hold.Key)] -= e.Hold.Credits
 	}
 	e.At = t.now
 	t.events = append(t.events, &e)
+	return nil
+}
+
+// post counts an entry in what this mutation moves, or takes it out again.
+func (t *Tx) post(p journal.Entry, sign pricing.Credits) {
+	t.moved[p.From] -= sign * p.Amount
+	t.moved[p.To] += sign * p.Amount
+}
+
+func (t *Tx) possible(p journal.Entry) error {
+	switch {
+	case p.Amount <= 0 || p.Amount > pricing.MaxCredits:
+		return fmt.Errorf("entry %s: amount %d is not between 1 and %d", p.ID, p.Amount, pricing.MaxCredits)
+	case p.ID == "":
+		return fmt.Errorf("entry of %d from %s to %s: it needs an id", p.Amount, p.From, p.To)
+	case t.Replayed(p.ID) || t.ids[p.ID]:
+		return fmt.Errorf("entry %s: %w", p.ID, ErrReplayed)
+	case p.From.Bounded() && p.Kind != kindReserve && t.Available(p.From) < p.Amount:
+		return fmt.Errorf("%s: %w", p.From, ErrInsufficient)
+	case p.To.Bounded() && t.Available(p.To) > math.MaxInt64/2-p.Amount:
+		return fmt.Errorf("%s: its balance would be too large", p.To)
+	}
+	t.ids[p.ID] = true
 	return nil
 }
 

@@ -155,6 +155,7 @@ func (b *Book) Settle(c *Call) Settlement {
 	if s != nil && s != b.real && s != b.would { // shadow mode ended or began anew meanwhile
 		s, c.Reasons = nil, append(c.Reasons, "mode_changed")
 	}
+	c.Took = max(0, c.Took.Truncate(time.Microsecond)) // as it is recorded, so that a replay rates the same
 	set := b.charge(s, c)
 	b.seq++
 	c.SettleSeq, set.Seq = b.seq, b.ticket(b.seq)
@@ -179,7 +180,7 @@ func (b *Book) charge(s *State, c *Call) Settlement {
 	if s == nil {
 		return Settlement{}
 	}
-	charge, deltas := pricing.Rate(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage)
+	charge, deltas := s.rate(&c.Call, c.Price)
 	paid := s.affordable(&c.Call, charge.Due)
 	c.Deltas, c.Shortfall = deltas, charge.Due-paid
 	if c.Observed {
@@ -187,7 +188,7 @@ func (b *Book) charge(s *State, c *Call) Settlement {
 		return Settlement{}
 	}
 	c.Charged = paid
-	c.Surcharge = max(0, min(charge.Output, paid-(charge.Due-charge.Output)))
+	c.Surcharge = max(0, min(charge.Output, paid, paid-(charge.Due-charge.Output)))
 	return Settlement{Charged: paid, Surcharge: c.Surcharge, Shortfall: c.Shortfall}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"paygate/pricing"
@@ -46,14 +47,14 @@ func (o *owner) append(b []byte, now int64) []byte {
 	live := 0
 	for _, w := range o.rates {
 		if w.prune(now); len(w.slots) > 0 {
+			o.rates[live] = w
 			live++
 		}
 	}
+	o.rates = slices.Delete(o.rates, live, len(o.rates))
 	b = binary.AppendUvarint(b, uint64(live))
-	for tool, w := range o.rates {
-		if len(w.slots) > 0 {
-			b = w.append(b, tool)
-		}
+	for _, w := range o.rates {
+		b = w.append(b)
 	}
 	return b
 }
@@ -76,9 +77,9 @@ func (o *owner) appendUsage(b []byte) []byte {
 	return b
 }
 
-func (w *window) append(b []byte, tool string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(tool)))
-	b = append(b, tool...)
+func (w *window) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(w.tool)))
+	b = append(b, w.tool...)
 	b = binary.AppendVarint(b, w.span)
 	b = binary.AppendUvarint(b, uint64(len(w.slots)))
 	before := int64(0)

@@ -136,9 +136,7 @@ func (s *State) seed() *State {
 		for k := range n.meters {
 			n.meters[k].held = 0
 		}
-		for tool, win := range o.rates {
-			*n.rate(tool, 0) = window{span: win.span, slots: append([]int64(nil), win.slots...)}
-		}
+		n.rates = copyWindows(o.rates)
 	}
 	w.putAll(s.holds)
 	return w

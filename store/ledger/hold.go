@@ -94,7 +94,7 @@ func (b *Book) Hold(ctx context.Context, r HoldRequest) (journal.Hold, error) {
 
 // Hold is Book.Hold as part of a larger mutation.
 func (t *Tx) Hold(r HoldRequest) (journal.Hold, error) {
-	h := journal.Hold{ID: r.ID, Key: r.Key, Credits: r.Credits, Until: t.now.Add(r.TTL), Memo: r.Memo}
+	h := journal.Hold{ID: r.ID, Key: r.Key, Credits: r.Credits, Made: t.now, Until: t.now.Add(r.TTL), Memo: r.Memo}
 	if have := t.Available(journal.KeyAccount(r.Key)); have < r.Credits {
 		return h, fmt.Errorf("reservation of %d with %d available: %w", r.Credits, have, ErrInsufficient)
 	}

@@ -20,7 +20,7 @@ func (b *Book) Park(ctx context.Context, c *Call, until time.Time) error {
 		if c.epoch != b.epoch || b.holding[c.AdmitSeq] == nil {
 			return ErrUnavailable
 		}
-		h := &hold{Hold: journal.Hold{ID: c.ID, Key: c.Key, Credits: c.Quote, Until: until, Memo: c.Ref}, seq: b.seq + 1, call: c}
+		h := &hold{Hold: journal.Hold{ID: c.ID, Key: c.Key, Credits: c.Quote, Made: t.now, Until: until, Memo: c.Ref}, seq: b.seq + 1, call: c}
 		if err := t.Append(journal.Event{Type: journal.TypeParked, Actor: "system", Subject: c.Key, Hold: &h.Hold}); err != nil {
 			return err
 		}

@@ -38,13 +38,13 @@ func (p *Proof) fault(format string, args ...any) {
 // gets the share that is done, 0 to 1. The error is about reading; what does
 // not agree is in the proof.
 func (b *Book) Verify(ctx context.Context, progress func(done float64)) (Proof, error) {
-	live, would, ticket := b.copyState()
+	live, would, at, ticket := b.copyState()
 	if err := b.Wait(ctx, ticket); err != nil {
 		return Proof{}, err
 	}
 	seq := ticket & (1<<epochShift - 1)
 	p := Proof{At: b.opts.Now().UTC()}
-	f := &refold{real: NewState(false), proof: &p}
+	f := &refold{real: NewState(false), proof: &p, at: at}
 	err := journal.Blocks(ctx.Done(), b.db, 0, func(raw []byte) (bool, error) {
 		if err := f.block(raw, seq); err != nil {
 			return false, err
@@ -77,6 +77,7 @@ func (b *Book) Verify(ctx context.Context, progress func(done float64)) (Proof, 
 type refold struct {
 	real, would *State
 	proof       *Proof
+	at          int64 // the books' time of the comparison, Unix ms
 	last        uint64
 	prev        journal.Hash
 }
@@ -166,13 +167,16 @@ func (f *refold) account(where string, live, fold *owner) {
 			f.proof.fault("%s%s: %s counts %d in %d, the journal says %d in %d", where, live.account, k.Reason(), a.used, a.period, b.used, b.period)
 		}
 	}
-	for tool, w := range live.rates {
-		g := fold.rate(tool, 0)
-		g.span = max(g.span, w.span)
-		if n := len(w.slots); n > 0 {
-			if !slices.Equal(w.slots, g.slots[max(0, len(g.slots)-n):]) {
-				f.proof.fault("%s%s: the rate window %q differs from the journal", where, live.account, tool)
-			}
+	for _, g := range fold.rates {
+		live.rate(g.tool, time.Duration(g.span)*time.Millisecond)
+	}
+	for _, w := range live.rates {
+		g := fold.rate(w.tool, time.Duration(w.span)*time.Millisecond)
+		w.span = g.span
+		w.prune(f.at)
+		g.prune(f.at)
+		if !slices.Equal(w.slots, g.slots) {
+			f.proof.fault("%s%s: the rate window %q has %d slots, the journal says %d", where, live.account, w.tool, len(w.slots), len(g.slots))
 		}
 	}
 }
@@ -193,14 +197,14 @@ func (f *refold) sums() {
 
 // copyState copies the books as they are now, for a comparison that takes
 // longer than the lock may be held.
-func (b *Book) copyState() (real, would *State, ticket uint64) {
+func (b *Book) copyState() (real, would *State, at int64, ticket uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	real = b.real.copy()
 	if b.would != nil {
 		would = b.would.copy()
 	}
-	return real, would, b.ticket(b.seq)
+	return real, would, b.clock, b.ticket(b.seq)
 }
 
 func (s *State) copy() *State {
@@ -210,10 +214,7 @@ func (s *State) copy() *State {
 			continue
 		}
 		n := *o
-		n.index, n.rates = nil, make(map[string]*window, len(o.rates))
-		for tool, w := range o.rates {
-			n.rates[tool] = &window{span: w.span, slots: slices.Clone(w.slots)}
-		}
+		n.index, n.rates = nil, copyWindows(o.rates)
 		c.place(&n)
 	}
 	maps.Copy(c.holds, s.holds)

@@ -67,7 +67,7 @@ func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
 	for i, c := range calls {
 		s := b.books(c)
 		c.At, c.books = now, nil
-		c.Quote = pricing.Quote(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage).Due
+		c.Quote = s.quote(&c.Call, c.Price)
 		refused[i] = s.decide(&c.Call, c.Quote)
 		switch {
 		case len(refused[i]) == 0:
@@ -135,7 +135,7 @@ func (b *Book) Refuse(c *Call) {
 	c.At, c.Reasons = now, nil
 	if c.Key != "" && c.Price != nil {
 		s := b.books(c)
-		c.Quote = pricing.Quote(&c.Call.Call, c.Price, &s.of(journal.Account(c.Payer)).usage).Due
+		c.Quote = s.quote(&c.Call, c.Price)
 		for _, r := range s.decide(&c.Call, c.Quote) {
 			c.Reasons = append(c.Reasons, r.Reason)
 		}

@@ -108,7 +108,7 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 	out, bad := make([]Verdict, len(calls)), false
 	for i, c := range calls {
 		v := &out[i]
-		v.Call, v.Quote = c, pricing.Quote(&c.Call, s.Sheet(c), &s.books.of(journal.Account(c.Payer)).usage).Due
+		v.Call, v.Quote = c, s.books.quote(c, s.Sheet(c))
 		if v.Reasons = s.books.decide(c, v.Quote); len(v.Reasons) > 0 {
 			bad = true
 			continue
@@ -132,7 +132,7 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 // books' stood against it, it is refused here as well.
 func (s *Scenario) refused(c *journal.Call) []Verdict {
 	if !c.Together && len(c.Findings) > len(c.Reasons) {
-		quote := pricing.Quote(&c.Call, s.Sheet(c), &s.books.of(journal.Account(c.Payer)).usage).Due
+		quote := s.books.quote(c, s.Sheet(c))
 		return []Verdict{{Call: c, Quote: quote, Reasons: s.books.decide(c, quote)}}
 	}
 	out := s.decision(c)
@@ -159,7 +159,7 @@ func (s *Scenario) end(c *journal.Call) []Verdict {
 	v := Verdict{Call: c, Ended: true, Admitted: p.admitted, Quote: p.quote}
 	if p.admitted {
 		s.books.free(c, p.quote)
-		v.Charge, v.Deltas = pricing.Rate(&c.Call, s.Sheet(c), &s.books.of(journal.Account(c.Payer)).usage)
+		v.Charge, v.Deltas = s.books.rate(c, s.Sheet(c))
 		v.Paid = s.books.affordable(c, v.Charge.Due)
 		v.Short = v.Charge.Due - v.Paid
 		here := *c

@@ -49,7 +49,7 @@ type owner struct {
 
 	posted pricing.Credits // the balance; below zero only for the house
 	meters [journal.Kinds]meter
-	rates  map[string]*window // by tool; "" is the key's own
+	rates  []*window // few, so they are searched one by one
 	usage  pricing.Usage
 	spent  pricing.Credits // to revenue, less refunds
 	calls  int64           // answered
@@ -75,7 +75,8 @@ func (m *meter) roll(period int32) bool {
 
 // window is the times, in Unix ms and ascending, at which slots were taken.
 type window struct {
-	span  int64 // ms
+	tool  string // empty: of all tools
+	span  int64  // ms
 	slots []int64
 }
 
@@ -86,7 +87,7 @@ func (w *window) take(at int64) {
 		i--
 	}
 	w.slots = slices.Insert(w.slots, i, at)
-	w.prune(w.slots[len(w.slots)-1])
+	w.tidy(w.slots[len(w.slots)-1])
 }
 
 // prune forgets what no decision at now or later can see.
@@ -97,6 +98,14 @@ func (w *window) prune(now int64) {
 	}
 	if n > 0 {
 		w.slots = slices.Delete(w.slots, 0, n)
+	}
+}
+
+// tidy prunes once the forgettable part is the larger one, so that taking a
+// slot does not move all others.
+func (w *window) tidy(now int64) {
+	if n := len(w.slots); n > 16 && w.slots[n/2] <= now-w.span {
+		w.prune(now)
 	}
 }
 
@@ -151,14 +160,22 @@ func (s *State) touch(o *owner) {
 // available is what can be promised or moved now.
 func (o *owner) available() pricing.Credits { return o.posted - o.held }
 
-func (o *owner) rate(tool string, span time.Duration) *window {
-	w := o.rates[tool]
-	if w == nil {
-		if o.rates == nil {
-			o.rates = map[string]*window{}
+// window is the window of a tool, or nil.
+func (o *owner) window(tool string) *window {
+	for _, w := range o.rates {
+		if w.tool == tool {
+			return w
 		}
-		w = &window{}
-		o.rates[tool] = w
+	}
+	return nil
+}
+
+// rate is the window of a tool, made if need be, and at least so long.
+func (o *owner) rate(tool string, span time.Duration) *window {
+	w := o.window(tool)
+	if w == nil {
+		w = &window{tool: tool}
+		o.rates = append(o.rates, w)
 	}
 	w.span = max(w.span, span.Milliseconds())
 	return w
@@ -196,4 +213,12 @@ func amount(k journal.Kind, credits pricing.Credits, calls int64) int64 {
 		return int64(credits)
 	}
 	return calls
+}
+
+func copyWindows(from []*window) []*window {
+	to := make([]*window, len(from))
+	for i, w := range from {
+		to[i] = &window{tool: w.tool, span: w.span, slots: slices.Clone(w.slots)}
+	}
+	return to
 }

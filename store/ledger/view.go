@@ -78,10 +78,10 @@ func (b *Book) Window(id, tool string) (used int, frees time.Duration) {
 		s = b.would
 	}
 	o := s.owners[journal.KeyAccount(id)]
-	if o == nil || o.rates[tool] == nil {
+	if o == nil || o.window(tool) == nil {
 		return 0, 0
 	}
-	w, now := o.rates[tool], b.now().UnixMilli()
+	w, now := o.window(tool), b.now().UnixMilli()
 	used = w.count(now)
 	if used > 0 {
 		frees = time.Duration(w.slots[len(w.slots)-used]+w.span-now) * time.Millisecond
