@@ -90,7 +90,7 @@ func (s *server) dial(ctx context.Context, modern bool, init *mcp.Message, share
 func (s *server) hello(ctx context.Context, l link, modern bool, init *mcp.Message) (*mcp.Message, error) {
 	v := newView(l, nil, nil)
 	if v == nil {
-		return nil, ErrEnded
+		return nil, l.table().why()
 	}
 	v.greeted = true
 	defer v.end()
@@ -101,6 +101,10 @@ func (s *server) hello(ctx context.Context, l link, modern bool, init *mcp.Messa
 		init = &mcp.Message{Method: "initialize", Params: s.initParams()}
 	}
 	res, err := v.Call(ctx, init, nil)
+	if errors.Is(err, ErrEnded) {
+		<-l.done() // it ended before it was asked; that it ended is on its way
+		err = l.table().why()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -291,8 +291,10 @@ func setIf(h http.Header, name, value string) {
 // close ends the session and everything that runs for the link.
 func (h *httpLink) close() {
 	first := false
-	h.once.Do(func() { close(h.over); first = true })
-	h.lose(&lostError{text: h.srv.spec.label() + ": the conversation was ended while the call ran"})
+	h.once.Do(func() {
+		h.lose(&lostError{text: h.srv.spec.label() + ": the conversation was ended while the call ran"}, h.over)
+		first = true
+	})
 	h.mu.Lock()
 	for _, c := range h.calls {
 		if c.stop != nil {

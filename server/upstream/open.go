@@ -21,10 +21,20 @@ import (
 // notifications/initialized itself, before its first request or not at all:
 // then it is sent for them.
 func (s *server) Open(ctx context.Context, d mcp.Dial) (*mcp.Opened, error) {
-	m, err := s.await(ctx)
-	if err != nil {
-		return nil, err
+	for try := 0; ; try++ {
+		m, err := s.await(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o, err := s.openOn(ctx, m, d)
+		if try == 2 || !errors.Is(err, ErrEnded) {
+			return o, err
+		}
+		// It broke while we joined; the next one is being started.
 	}
+}
+
+func (s *server) openOn(ctx context.Context, m *main, d mcp.Dial) (*mcp.Opened, error) {
 	s.mu.Lock()
 	native := !m.modern || !d.Modern && !d.Shared && !s.onlyNew
 	s.mu.Unlock()

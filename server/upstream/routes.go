@@ -93,10 +93,12 @@ func (r *routes) end(c *call) {
 	}
 }
 
-// lose ends all calls and refuses new ones.
-func (r *routes) lose(err error) {
+// lose ends all calls and refuses new ones; over is closed when nothing can
+// join any more, and before anybody hears of it.
+func (r *routes) lose(err error, over chan struct{}) {
 	r.mu.Lock()
 	r.ended = err
+	close(over)
 	calls := slices.Collect(maps.Values(r.calls))
 	views := slices.Collect(maps.Keys(r.views))
 	r.mu.Unlock()
@@ -106,6 +108,13 @@ func (r *routes) lose(err error) {
 	for _, v := range views {
 		v.end()
 	}
+}
+
+// why says why the link ended; nil while it has not.
+func (r *routes) why() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
 }
 
 func (r *routes) attach(v *view) bool {

@@ -81,6 +81,16 @@ type main struct {
 	answered uint64 // calls answered when it began
 }
 
+// over says whether the link has broken, which run may not know yet.
+func (m *main) over() bool {
+	select {
+	case <-m.link.done():
+		return true
+	default:
+		return false
+	}
+}
+
 func newServer(spec Spec, all *Servers) *server {
 	opt := &all.opt
 	s := &server{spec: spec, opt: opt, log: opt.Log.With("server", spec.label()), nursery: all.nursery, seats: all.seats, ring: all.ring, tail: newTail(opt.Limits.StderrLines, opt.Now),
@@ -167,9 +177,7 @@ func (s *server) watch(ctx context.Context, m *main) (again bool) {
 }
 
 func (s *server) obituary(m *main) error {
-	m.link.table().mu.Lock()
-	err := m.link.table().ended
-	m.link.table().mu.Unlock()
+	err := m.link.table().why()
 	if err == nil {
 		err = fmt.Errorf("%s: the server does not answer any more", s.spec.label())
 	}
@@ -270,7 +278,7 @@ func (s *server) await(ctx context.Context) (*main, error) {
 			return nil, &lostError{text: s.spec.label() + ": " + ErrClosed.Error(), cause: ErrClosed}
 		case state == Draining:
 			return nil, &lostError{text: s.spec.label() + ": the server is being drained and takes no more calls"}
-		case m != nil:
+		case m != nil && !m.over():
 			return m, nil
 		case state == Down:
 			return nil, s.downError(err, next)

@@ -170,8 +170,7 @@ func (s *stdio) farewell() {
 			text += "; its last words: " + cut(last, 200)
 		}
 	}
-	s.lose(&lostError{text: text, cause: errExited})
-	close(s.over)
+	s.lose(&lostError{text: text, cause: errExited}, s.over)
 }
 
 // close ends the child and waits until nothing of the link runs.
