@@ -28,8 +28,13 @@ type head struct {
 	Would bool   `json:"would"` // shadow mode is on
 }
 
-// cellsPerCommit is how many changed cells a commit carries at most.
-const cellsPerCommit = 16
+// A commit carries a changed cell for so many events, within bounds: the more
+// cells, the shorter the tail that boot folds, and the longer calls wait.
+const (
+	eventsPerCell = 16
+	fewestCells   = 4
+	mostCells     = 16
+)
 
 // round is one pass over the changed cells.
 type round struct {
@@ -201,13 +206,14 @@ func (c *cut) finish(err error) {
 	}
 }
 
-// turn copies up to cellsPerCommit changed cells and moves the round on.
+// turn copies the changed cells that have their turn and moves the round on.
 // Behind mu.
 func (b *Book) turn(c *cut) []func(*store.Tx) error {
 	var writes []func(*store.Tx) error
 	now := b.now()
 	cells := max(len(b.real.dirty), b.wouldCells())
-	for n := 0; n < cellsPerCommit && b.cells.next < cells; b.cells.next++ {
+	most := max(fewestCells, min(mostCells, len(c.events)/eventsPerCell))
+	for n := 0; n < most && b.cells.next < cells; b.cells.next++ {
 		i := b.cells.next
 		if i < len(b.real.dirty) && b.real.dirty[i] {
 			writes = append(writes, put(bucketCells, i, b.real.cell(i, c.last, now)))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -297,14 +298,22 @@ func (x *machine) reopened(t *rapid.T) {
 
 func copyState(t tester, from, to string) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(from, store.FileName))
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(to, store.FileName), raw, 0o600); err != nil {
+	src, err := os.Open(filepath.Join(from, store.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = src.Close() }()
+	dst, err := os.Create(filepath.Join(to, store.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(dst, src); err != nil {
+		t.Fatal(err)
+	}
+	if err := dst.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -190,4 +192,13 @@ func testRig(t *testing.T) *rig {
 	r := newRig(t, t.TempDir())
 	t.Cleanup(func() { _ = r.Close() })
 	return r
+}
+
+func size(t tester, dir string) int64 {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(dir, store.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
