@@ -44,7 +44,7 @@ func ParseCommand(line string) ([]string, error) {
 		words = append(words, word.String())
 	}
 	if len(words) == 0 || words[0] == "" {
-		return nil, fmt.Errorf("command %q: it is empty; give a program, such as: npx -y @modelcontextprotocol/server-filesystem .", line)
+		return nil, fmt.Errorf("command %q: it is empty; give a program, such as %q", line, "npx -y @modelcontextprotocol/server-filesystem .")
 	}
 	return words, nil
 }

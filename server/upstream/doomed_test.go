@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"paygate/server/mcp"
 	"paygate/server/upstream"
@@ -27,7 +28,7 @@ func beDoomed() {
 	if err != nil {
 		panic(err)
 	}
-	s, err := upstream.New([]upstream.Spec{{Command: self, Env: fake.Env("legacy")}}, upstream.Options{Environ: os.Environ()})
+	s, err := upstream.New([]upstream.Spec{{Command: self, Env: fake.Env("legacy")}}, upstream.Options{Now: time.Now, Environ: os.Environ()})
 	if err != nil {
 		panic(err)
 	}

@@ -185,7 +185,7 @@ func (h *httpLink) hand(m *mcp.Message, c *call) {
 		return
 	}
 	h.loops.Go(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, stop := context.WithTimeout(until(h.over), 10*time.Second)
 		defer stop()
 		if err := h.send(ctx, reply, reply.ID); err != nil {
 			h.srv.log.Debug("answer to the server lost", "error", err)
@@ -239,7 +239,7 @@ func (h *httpLink) cancel(c *call, reason string) {
 		return
 	}
 	h.loops.Go(func() {
-		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, stop := context.WithTimeout(until(h.over), 5*time.Second)
 		defer stop()
 		if err := h.send(ctx, &mcp.Message{Method: "notifications/cancelled", Params: cancelParams(c.own, reason)}, nil); err != nil {
 			h.srv.log.Debug("cancellation lost", "error", err)
@@ -303,7 +303,7 @@ func (h *httpLink) close() {
 	}
 	h.mu.Unlock()
 	if session, _, _ := h.session(); first && session != "" {
-		ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, stop := context.WithTimeout(until(nil), 2*time.Second)
 		defer stop()
 		if res, err := h.do(ctx, http.MethodDelete, nil, nil, ""); err == nil {
 			drop(res)

@@ -372,15 +372,18 @@ func TestHTTPTrouble(t *testing.T) {
 	web := newSite(t, good)
 	s := start(t, upstream.Options{}, upstream.Spec{URL: web.URL, Headers: map[string]string{"X-Secret": "sesame"}})
 	c := dial(t, s, "a")
+	say(t, c, "x")
 	for name, trouble := range map[string]struct {
 		do   http.HandlerFunc
 		want string
 	}{
-		"status":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "too busy", 503) }, "503 Service Unavailable: too busy"},
-		"auth":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "check the headers"},
-		"empty":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, "202 Accepted"},
-		"not ours":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"jsonrpc":"2.0","id":999,"result":{}}`) }, "without the answer"},
-		"html":       {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "200 OK"},
+		"status": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "too busy", http.StatusServiceUnavailable) }, "503 Service Unavailable: too busy"},
+		"auth":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "check the headers"},
+		"empty":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, "202 Accepted"},
+		"not ours": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":999,"result":{}}`)
+		}, "without the answer"},
+		"html":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "200 OK"},
 		"cut stream": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/event-stream") }, "ended before the answer"},
 		"broken":     {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "connection broke"},
 		"headers": {func(w http.ResponseWriter, r *http.Request) {

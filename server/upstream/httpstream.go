@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -99,18 +100,7 @@ func (h *httpLink) hear() {
 	if begun || h.modern {
 		return
 	}
-	h.loops.Go(func() {
-		ctx, stop := context.WithCancel(context.Background()) // ends with the link
-		defer stop()
-		h.loops.Go(func() {
-			select {
-			case <-h.over:
-				stop()
-			case <-ctx.Done():
-			}
-		})
-		h.listen(ctx)
-	})
+	h.loops.Go(func() { h.listen(until(h.over)) })
 }
 
 // listen keeps the GET stream open, as long as the server offers one.
@@ -124,6 +114,7 @@ func (h *httpLink) listen(ctx context.Context) {
 			fails++
 		case res.StatusCode == http.StatusOK:
 			ev := newEvents(res.Body, h.srv.opt.Limits.Message)
+			ev.br = bufio.NewReaderSize(res.Body, 1<<10) // a thousand of these may be open, and say little
 			ev.lastID = lastID
 			if n, _ := h.pump(ev, nil); n > 0 {
 				fails = 0

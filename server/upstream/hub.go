@@ -114,7 +114,7 @@ func (h *hub) run() {
 		if !more {
 			return
 		}
-		ctx, stop := context.WithCancel(context.Background()) // ends with the last listener or the link
+		ctx, stop := context.WithCancel(until(h.view.gone)) // ends with the last listener or the link
 		ended := make(chan answer, 1)
 		go func() {
 			res, err := h.view.do(ctx, &mcp.Message{ID: id, Method: listen, Params: params}, h.hear)
@@ -169,7 +169,7 @@ func (h *hub) hold(id json.RawMessage, ended chan answer) (over bool) {
 		if h.enough() {
 			continue
 		}
-		_ = h.view.Send(context.Background(), &mcp.Message{Method: "notifications/cancelled", Params: cancelParams(id, "resubscribing")}) // if the link is broken, ended says so
+		_ = h.view.Send(until(h.view.gone), &mcp.Message{Method: "notifications/cancelled", Params: cancelParams(id, "resubscribing")}) // if the link is broken, ended says so
 		patience := time.NewTimer(300 * time.Millisecond)
 		defer patience.Stop()
 		select {

@@ -234,15 +234,8 @@ func (s *server) pooled(ctx context.Context, key, caller string, d mcp.Dial) (*m
 // fill opens the slot's conversation.
 func (s *server) fill(sl *slot, key, caller string, init *mcp.Message) {
 	defer close(sl.opened)
-	ctx, stop := context.WithTimeout(context.Background(), s.opt.Limits.Handshake) // others wait too: no caller's end may stop it
+	ctx, stop := context.WithTimeout(until(s.quit), s.opt.Limits.Handshake) // others wait too: no caller's end may stop it
 	defer stop()
-	go func() {
-		select {
-		case <-s.quit:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
 	var at *seat
 	var err error
 	if caller != "" {

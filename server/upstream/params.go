@@ -151,9 +151,10 @@ func bindings(s schema, path []string, out []binding) []binding {
 func token(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
-			return false
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0 {
+			continue
 		}
+		return false
 	}
 	return s != ""
 }
@@ -195,7 +196,8 @@ func headerValue(raw json.RawMessage) (string, bool) {
 // headerText writes text as a header's value: as it is where a header can
 // carry it, else in base64, marked as such.
 func headerText(s string) string {
-	plain := strings.TrimSpace(s) == s && !(strings.HasPrefix(s, "=?base64?") && strings.HasSuffix(s, "?="))
+	marked := strings.HasPrefix(s, "=?base64?") && strings.HasSuffix(s, "?=")
+	plain := strings.TrimSpace(s) == s && !marked
 	for i := 0; i < len(s) && plain; i++ {
 		plain = s[i] >= ' ' && s[i] <= '~' || s[i] == '\t'
 	}

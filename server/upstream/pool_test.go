@@ -37,7 +37,7 @@ func TestWhoSharesAProcess(t *testing.T) {
 	if lobby := pid(mcp.Dial{}); lobby != pid(mcp.Dial{}) {
 		t.Error("keyless callers have processes of their own")
 	}
-	if pid(mcp.Dial{Caller: "a"}) == pid(mcp.Dial{Caller: "a"}) {
+	if one, other := pid(mcp.Dial{Caller: "a"}), pid(mcp.Dial{Caller: "a"}); one == other {
 		t.Error("two sessions share a process")
 	}
 }
@@ -48,7 +48,8 @@ func TestBareCallsShareByPrincipalOnAnOldServer(t *testing.T) {
 	pid := func(caller string) int {
 		return call(t, open(t, s, mcp.Dial{Caller: caller, Shared: true}), "echo", fake.Args{}).Pid
 	}
-	if pid("a") != pid("a") || pid("a") == pid("b") || pid("a") == pid("") {
+	a, again, b, nobody := pid("a"), pid("a"), pid("b"), pid("")
+	if a != again || a == b || a == nobody || b == nobody {
 		t.Error("bare calls must share a process with those of their own key, and no other")
 	}
 	got := call(t, open(t, s, mcp.Dial{Caller: "a", Shared: true}), "state", fake.Args{})
@@ -294,7 +295,7 @@ func TestSpecsThatCannotBe(t *testing.T) {
 		"needs a prefix":              {{Command: "x"}, {Command: "y", Prefix: "y"}},
 		"two servers have":            {{Command: "x", Prefix: "y"}, {Command: "y", Prefix: "y"}},
 	} {
-		if _, err := upstream.New(specs, upstream.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := upstream.New(specs, upstream.Options{Now: time.Now}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

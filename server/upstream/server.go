@@ -40,7 +40,6 @@ type server struct {
 	flying  atomic.Int64
 	quit    chan struct{} // closed by close
 	kick    chan struct{} // one token: look after the main link now
-	stop    context.CancelFunc
 	loops   sync.WaitGroup
 
 	mu       sync.Mutex
@@ -95,10 +94,8 @@ func newServer(spec Spec, all *Servers) *server {
 	opt := &all.opt
 	s := &server{spec: spec, opt: opt, log: opt.Log.With("server", spec.label()), nursery: all.nursery, seats: all.seats, ring: all.ring, tail: newTail(opt.Limits.StderrLines, opt.Now),
 		kick: make(chan struct{}, 1), quit: make(chan struct{}), state: Starting, since: opt.Now(), changed: make(chan struct{}), slots: map[string]*slot{}, views: map[*view]struct{}{}}
-	ctx, stop := context.WithCancel(context.Background()) // the server's own life, ended by close
-	s.stop = stop
-	s.loops.Go(func() { s.run(ctx) })
-	s.loops.Go(func() { s.sweep(ctx) })
+	s.loops.Go(func() { s.run(until(s.quit)) })
+	s.loops.Go(func() { s.sweep(until(s.quit)) })
 	return s
 }
 
@@ -344,7 +341,6 @@ func (s *server) close() {
 	s.turn(s.state, time.Time{})
 	s.mu.Unlock()
 	close(s.quit)
-	s.stop()
 	s.loops.Wait()
 }
 

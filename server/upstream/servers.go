@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,9 @@ type Servers struct {
 // cannot start hurts no other. An error means that a Spec cannot be right.
 func New(specs []Spec, opt Options) (*Servers, error) {
 	s := &Servers{opt: opt.withDefaults(), bells: map[*bell]struct{}{}}
+	if opt.Now == nil {
+		return nil, errors.New("upstream: Options.Now must be set")
+	}
 	if err := check(specs, s.opt.Separator); err != nil {
 		return nil, err
 	}

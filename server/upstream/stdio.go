@@ -60,7 +60,7 @@ func (s *stdio) cancel(c *call, reason string) {
 	if told {
 		return
 	}
-	ctx, stop := context.WithTimeout(context.Background(), time.Second) // the caller's is over
+	ctx, stop := context.WithTimeout(until(s.over), time.Second) // the caller's is over
 	defer stop()
 	_ = s.send(ctx, &mcp.Message{Method: "notifications/cancelled", Params: cancelParams(c.own, reason)}, nil) // a server that is gone needs no telling
 }
@@ -117,7 +117,7 @@ func (s *stdio) take(line []byte) {
 	for _, m := range msgs {
 		if reply := s.deliver(m, nil); reply != nil {
 			// A server that asks but does not read must not stop the reader.
-			ctx, stop := context.WithTimeout(context.Background(), time.Second)
+			ctx, stop := context.WithTimeout(until(s.over), time.Second)
 			_ = s.send(ctx, reply, reply.ID)
 			stop()
 		}

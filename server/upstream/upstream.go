@@ -15,7 +15,6 @@ package upstream
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -23,11 +22,11 @@ import (
 	"paygate/server/mcp"
 )
 
-// Options are what the package needs from outside. Zero values take defaults.
+// Options are what the package needs from outside. Zero values take defaults,
+// but for Now.
 type Options struct {
-	Now     func() time.Time
+	Now     func() time.Time // required
 	Log     *slog.Logger
-	Rand    io.Reader         // randomness of handed-out ids; nil: crypto/rand
 	Environ []string          // environment that children inherit, without our own secrets
 	Name    string            // name under which the gateway introduces itself; default "paygate"
 	Version string            //
@@ -92,9 +91,6 @@ func (e *lostError) Unwrap() []error {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

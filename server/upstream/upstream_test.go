@@ -36,6 +36,9 @@ func spec(t testing.TB, mode string) upstream.Spec {
 // start starts servers and ends them with the test.
 func start(t testing.TB, o upstream.Options, specs ...upstream.Spec) *upstream.Servers {
 	t.Helper()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Environ == nil {
 		o.Environ = os.Environ()
 	}

@@ -142,7 +142,13 @@ func (v *view) greet(ctx context.Context, method string) error {
 	if known {
 		return nil
 	}
-	return v.link.send(ctx, &mcp.Message{Method: "notifications/initialized"}, nil)
+	err := v.link.send(ctx, &mcp.Message{Method: "notifications/initialized"}, nil)
+	if err != nil {
+		v.mu.Lock()
+		v.greeted = false
+		v.mu.Unlock()
+	}
+	return err
 }
 
 func (v *view) wait(ctx context.Context, c *call, during func(*mcp.Message)) (*mcp.Message, error) {

@@ -154,7 +154,7 @@ func (s *server) write(m *message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is("noisy") {
-		fmt.Fprint(s.out, "Server listening…\n\n{\"half\": \n[1,2\n\"text\"\n")
+		_, _ = io.WriteString(s.out, "Server listening…\n\n{\"half\": \n[1,2\n\"text\"\n")
 	}
 	_, _ = s.out.Write(append(raw, '\n'))
 }
