@@ -13,7 +13,9 @@ import (
 )
 
 // fill makes keys with credits, a few thousand in a commit.
-func (r *rig) fill(t tester, keys int) []string {
+func (r *rig) fill(t tester, keys int) []string { return r.fillWith(t, keys, 1_000_000) }
+
+func (r *rig) fillWith(t tester, keys int, each pricing.Credits) []string {
 	t.Helper()
 	ids := make([]string, keys)
 	for i := range ids {
@@ -23,7 +25,7 @@ func (r *rig) fill(t tester, keys int) []string {
 		err := r.Apply(context.Background(), func(tx *ledger.Tx) error {
 			for _, id := range ids[at:min(keys, at+1000)] {
 				err := tx.Append(journal.Event{Type: "key.created", Actor: "test", Subject: id,
-					Posts: []journal.Entry{{ID: "initial:" + id, From: journal.Bank, To: journal.KeyAccount(id), Amount: 1_000_000, Kind: "initial"}}})
+					Posts: []journal.Entry{{ID: "initial:" + id, From: journal.Bank, To: journal.KeyAccount(id), Amount: each, Kind: "initial"}}})
 				if err != nil {
 					return err
 				}

@@ -50,6 +50,7 @@ type rig struct {
 	sheet *pricing.Sheet
 	fault func() error // asked before every commit
 	doubt func() error // asked after every commit
+	sweep time.Duration
 }
 
 var noon = time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC)
@@ -82,7 +83,11 @@ func (r *rig) open(t tester) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), RetryDisk: time.Millisecond, SweepEvery: time.Hour,
+	sweep := r.sweep
+	if sweep == 0 { // a sweep at a moment of its own would surprise a model
+		sweep = time.Hour
+	}
+	r.Book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), RetryDisk: time.Millisecond, SweepEvery: sweep,
 		Sheet: func(hash string) (*pricing.Sheet, error) {
 			if hash != r.sheet.Hash() {
 				return nil, errors.New("unknown sheet")
