@@ -261,3 +261,56 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		}
 	}
 }
+
+func TestStubbornServerIsKilled(t *testing.T) {
+	t.Parallel()
+	s := start(t, upstream.Options{Limits: upstream.Limits{Grace: 200 * time.Millisecond}}, spec(t, "legacy,stubborn"))
+	c := dial(t, s, "a")
+	call(t, c, "echo", fake.Args{})
+	pids := s.Status()[0].Pids
+	if err := s.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	for _, pid := range pids {
+		if alive(pid) {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+	if _, err := c.Call(context.Background(), request("1", "echo", fake.Args{}), nil); !errors.Is(err, upstream.ErrEnded) {
+		t.Errorf("a call afterwards: %v", err)
+	}
+}
+
+func TestClosingInAHurryKills(t *testing.T) {
+	t.Parallel()
+	s := start(t, upstream.Options{Limits: upstream.Limits{Grace: time.Hour}}, spec(t, "modern,stubborn"))
+	open(t, s, mcp.Dial{Modern: true})
+	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer stop()
+	if err := s.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A caller that does not read its progress holds up nobody, and no memory
+// beyond its bound; its answer is not lost.
+func TestSlowReaderHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	s := start(t, upstream.Options{Limits: upstream.Limits{PendingBytes: 10_000}}, spec(t, "modern"))
+	c := open(t, s, mcp.Dial{Modern: true})
+	hold, heard := make(chan struct{}), 0
+	ended := make(chan error, 1)
+	go func() {
+		m := request("1", "progress", fake.Args{N: 5000})
+		m.Params = json.RawMessage(strings.TrimSuffix(string(m.Params), "}") + `,"_meta":{"progressToken":1}}`)
+		_, err := c.Call(context.Background(), m, func(*mcp.Message) { <-hold; heard++ })
+		ended <- err
+	}()
+	for range 20 {
+		call(t, c, "sleep", fake.Args{Ms: 10})
+	}
+	close(hold)
+	if err := <-ended; err != nil || heard == 0 || heard == 5000 {
+		t.Errorf("heard %d of 5000: %v", heard, err)
+	}
+}

@@ -13,9 +13,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +33,7 @@ import (
 //	slow       takes 400 ms to start
 //	noisy      writes lines that are no messages before each answer
 //	noend      ends its last message without a newline
+//	stubborn   ignores its closed input and SIGTERM
 //	quick      answers everything but the handshake with one short text, as fast as it can
 const Variable = "PAYTEST_FAKE_MCP"
 
@@ -91,6 +94,10 @@ func (s *server) serve(in io.Reader) {
 	}
 	if s.is("slow") {
 		time.Sleep(400 * time.Millisecond)
+	}
+	if s.is("stubborn") {
+		signal.Ignore(syscall.SIGTERM)
+		defer time.Sleep(time.Hour)
 	}
 	br := bufio.NewReaderSize(in, 1<<20)
 	if s.is("quick") {
