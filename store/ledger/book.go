@@ -78,11 +78,12 @@ type Book struct {
 	keyless flood
 
 	journal *journal.Journal
-	proof   Proof
 	wake    chan struct{} // somebody waits for what is queued
 	soon    chan struct{} // something is queued that nobody waits for
 	closing chan struct{}
 	stopped chan struct{}
+	once    sync.Once // guards closed
+	closed  error
 }
 
 // batch is one commit; done is closed when it has ended, well or not.
@@ -117,11 +118,15 @@ func Open(db *store.DB, o Options) (*Book, error) {
 }
 
 // Close writes what is queued and every changed cell, and closes the file. The
-// calls under way end unrecorded, so stop them first.
+// calls under way end unrecorded, so stop them first. A second Close says what
+// the first one said.
 func (b *Book) Close() error {
-	close(b.closing)
-	<-b.stopped
-	return b.db.Close()
+	b.once.Do(func() {
+		close(b.closing)
+		<-b.stopped
+		b.closed = b.db.Close()
+	})
+	return b.closed
 }
 
 // Journal reads what happened. It is the same for the life of the Book.

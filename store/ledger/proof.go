@@ -37,71 +37,134 @@ func (p *Proof) fault(format string, args ...any) {
 // every balance, meter, window and hold, and the chain of hashes. progress
 // gets the share that is done, 0 to 1. The error is about reading; what does
 // not agree is in the proof.
+//
+// The books go on meanwhile: they are compared a few owners at a time, each
+// with the fold as it is at the very act up to which they were copied.
 func (b *Book) Verify(ctx context.Context, progress func(done float64)) (Proof, error) {
-	live, would, at, ticket := b.copyState()
-	if err := b.Wait(ctx, ticket); err != nil {
-		return Proof{}, err
-	}
-	seq := ticket & (1<<epochShift - 1)
 	p := Proof{At: b.opts.Now().UTC()}
-	f := &refold{real: NewState(false), proof: &p, at: at}
-	err := journal.Blocks(ctx.Done(), b.db, 0, func(raw []byte) (bool, error) {
-		if err := f.block(raw, seq); err != nil {
-			return false, err
+	f := &refold{db: b.db, real: NewState(false), proof: &p, seen: map[journal.Account]bool{}}
+	if progress == nil {
+		progress = func(float64) {}
+	}
+	for part := 0; part >= 0; {
+		live := b.copyOwners(part)
+		if f.epoch == 0 {
+			f.epoch, f.aim, f.progress = live.epoch, live.seq, progress
 		}
-		if progress != nil && seq > 0 {
-			progress(min(1, float64(f.last)/float64(seq)))
+		if live.epoch != f.epoch {
+			return p, fmt.Errorf("proof: %w: the books were read anew meanwhile; try again", ErrUnavailable)
 		}
-		return f.last < seq, nil
-	})
-	if err == nil {
-		err = ctx.Err()
+		if err := b.Wait(ctx, live.ticket); err != nil {
+			return p, fmt.Errorf("proof: %w", err)
+		}
+		if err := f.advance(ctx, live.seq); err != nil {
+			return p, fmt.Errorf("proof: %w", err)
+		}
+		f.compare(live)
+		part = live.next
 	}
-	if err != nil {
-		return p, fmt.Errorf("proof: %w", err)
-	}
-	if f.last < seq {
-		p.fault("the journal ends at %d, the books are at %d", f.last, seq)
-	}
-	f.compare("", live, f.real)
-	if (would == nil) != (f.would == nil) {
-		p.fault("shadow mode is %t, the journal says %t", would != nil, f.would != nil)
-	} else if would != nil {
-		f.compare("shadow mode: ", would, f.would)
-	}
+	f.rest()
 	f.sums()
+	progress(1)
 	return p, nil
+}
+
+// ownersAtATime is how many owners are copied under the lock: a fraction of a
+// millisecond.
+const ownersAtATime = 512
+
+// portion is some of the live books, as they were at seq.
+type portion struct {
+	epoch       int
+	ticket, seq uint64
+	at          int64 // the books' time, Unix ms
+	real, would *State
+	next        int // -1 after the last
+}
+
+// copyOwners copies the books' owners from a position on; with the last of
+// them come the holds.
+func (b *Book) copyOwners(from int) portion {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := portion{epoch: b.epoch, ticket: b.ticket(b.seq), seq: b.seq, at: b.clock, next: from + ownersAtATime}
+	end := len(b.real.list)
+	p.real = b.real.copy(from, p.next)
+	if b.would != nil {
+		end = max(end, len(b.would.list))
+		p.would = b.would.copy(from, p.next)
+	}
+	if p.next >= end {
+		p.next = -1
+		maps.Copy(p.real.holds, b.real.holds)
+	}
+	return p
+}
+
+func (s *State) copy(from, to int) *State {
+	c := NewState(s.would)
+	for _, o := range s.list[min(from, len(s.list)):min(to, len(s.list))] {
+		if o != nil {
+			n := *o
+			n.index, n.rates = nil, copyWindows(o.rates)
+			c.place(&n)
+		}
+	}
+	return c
 }
 
 // refold is a fold of the journal from its beginning.
 type refold struct {
+	db          *store.DB
 	real, would *State
 	proof       *Proof
-	at          int64 // the books' time of the comparison, Unix ms
-	last        uint64
+	epoch       int
+	seen        map[journal.Account]bool // compared
+	done        uint64                   // folded up to here
+	block       *journal.Block           // the one that done is in
 	prev        journal.Hash
+	aim         uint64 // for progress
+	progress    func(float64)
 }
 
-func (f *refold) block(raw []byte, upTo uint64) error {
-	block, err := journal.Decode(raw)
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+// advance folds up to an act.
+func (f *refold) advance(ctx context.Context, to uint64) error {
+	f.fold(to)
+	if f.done >= to {
+		return nil
 	}
-	if f.last > 0 && !journal.Same(block.Prev, f.prev) {
-		f.proof.fault("block %d does not follow the one before it: the hash differs", block.First)
-	}
-	if block.First != f.last+1 {
-		f.proof.fault("block %d begins after %d: %d acts are missing", block.First, f.last, block.First-f.last-1)
-	}
-	for i, act := range block.Acts {
-		seq := block.First + uint64(i)
-		if seq > upTo {
-			break
+	err := journal.Blocks(ctx.Done(), f.db, f.done, func(raw []byte) (bool, error) {
+		block, err := journal.Decode(raw)
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 		}
-		f.act(seq, act)
+		if f.done > 0 && !journal.Same(block.Prev, f.prev) {
+			f.proof.fault("block %d does not follow the one before it: the hash differs", block.First)
+		}
+		if block.First != f.done+1 {
+			f.proof.fault("block %d begins after %d: %d acts are missing", block.First, f.done, block.First-f.done-1)
+		}
+		f.block, f.prev, f.done = block, journal.HashOf(raw), block.First-1
+		f.fold(to)
+		f.progress(min(1, float64(f.done)/float64(max(1, f.aim))))
+		return f.done < to, nil
+	})
+	if err == nil {
+		err = ctx.Err()
 	}
-	f.last, f.prev = block.Last, journal.HashOf(raw)
-	return nil
+	if err == nil && f.done < to {
+		f.proof.fault("the journal ends at %d, the books are at %d", f.done, to)
+		f.done = to
+	}
+	return err
+}
+
+// fold folds what is left of the current block, up to an act.
+func (f *refold) fold(to uint64) {
+	for f.block != nil && f.done < to && f.done < f.block.Last {
+		f.done++
+		f.act(f.done, f.block.Acts[f.done-f.block.First])
+	}
 }
 
 func (f *refold) act(seq uint64, act journal.Act) {
@@ -126,32 +189,46 @@ func (f *refold) act(seq uint64, act journal.Act) {
 	}
 }
 
-// compare holds the live books against the fold.
-func (f *refold) compare(where string, live, fold *State) {
-	accounts := map[journal.Account]bool{}
-	for a := range live.owners {
-		accounts[a] = true
-	}
-	for a := range fold.owners {
-		accounts[a] = true
-	}
-	for _, a := range slices.Sorted(maps.Keys(accounts)) {
+// compare holds a portion of the live books against the fold.
+func (f *refold) compare(live portion) {
+	for _, o := range live.real.list {
 		f.proof.Balances++
-		f.account(where, live.of(a), fold.of(a))
+		f.seen[o.account] = true
+		f.account("", o, f.real.of(o.account), live.at)
 	}
-	for id, h := range live.holds {
-		if g := fold.holds[id]; h.call == nil && (g == nil || g.Credits != h.Credits) {
-			f.proof.fault("%sreservation %s of %d is not in the journal", where, id, h.Credits)
+	if (live.would == nil) != (f.would == nil) {
+		f.proof.fault("shadow mode is %t, the journal says %t", live.would != nil, f.would != nil)
+	} else if live.would != nil {
+		for _, o := range live.would.list {
+			f.proof.Balances++
+			f.account("shadow mode: ", o, f.would.of(o.account), live.at)
 		}
 	}
-	for id, g := range fold.holds {
-		if live.holds[id] == nil {
-			f.proof.fault("%sreservation %s of %d is in the journal and not in the books", where, id, g.Credits)
+	if live.next >= 0 {
+		return
+	}
+	for id, h := range live.real.holds {
+		if g := f.real.holds[id]; h.call == nil && (g == nil || g.Credits != h.Credits) {
+			f.proof.fault("reservation %s of %d is not in the journal", id, h.Credits)
+		}
+	}
+	for id, g := range f.real.holds {
+		if live.real.holds[id] == nil {
+			f.proof.fault("reservation %s of %d is in the journal and not in the books", id, g.Credits)
 		}
 	}
 }
 
-func (f *refold) account(where string, live, fold *owner) {
+// rest looks at accounts that only the journal knows.
+func (f *refold) rest() {
+	for _, o := range f.real.list {
+		if !f.seen[o.account] && (o.posted != 0 || o.spent != 0 || o.calls != 0) {
+			f.proof.fault("%s: the journal says it has %d; the books do not know it", o.account, o.posted)
+		}
+	}
+}
+
+func (f *refold) account(where string, live, fold *owner, at int64) {
 	if live.posted != fold.posted {
 		f.proof.fault("%s%s: the balance is %d, the journal says %d", where, live.account, live.posted, fold.posted)
 	}
@@ -173,8 +250,8 @@ func (f *refold) account(where string, live, fold *owner) {
 	for _, w := range live.rates {
 		g := fold.rate(w.tool, time.Duration(w.span)*time.Millisecond)
 		w.span = g.span
-		w.prune(f.at)
-		g.prune(f.at)
+		w.prune(at)
+		g.prune(at)
 		if !slices.Equal(w.slots, g.slots) {
 			f.proof.fault("%s%s: the rate window %q has %d slots, the journal says %d", where, live.account, w.tool, len(w.slots), len(g.slots))
 		}
@@ -193,30 +270,4 @@ func (f *refold) sums() {
 	if total != 0 {
 		f.proof.fault("all balances together are %d, not 0", total)
 	}
-}
-
-// copyState copies the books as they are now, for a comparison that takes
-// longer than the lock may be held.
-func (b *Book) copyState() (real, would *State, at int64, ticket uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	real = b.real.copy()
-	if b.would != nil {
-		would = b.would.copy()
-	}
-	return real, would, b.clock, b.ticket(b.seq)
-}
-
-func (s *State) copy() *State {
-	c := NewState(s.would)
-	for _, o := range s.list {
-		if o == nil {
-			continue
-		}
-		n := *o
-		n.index, n.rates = nil, copyWindows(o.rates)
-		c.place(&n)
-	}
-	maps.Copy(c.holds, s.holds)
-	return c
 }
