@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(doomed) != "" {
 		beDoomed()
 	}
+	if os.Getenv(official) != "" {
+		beOfficial()
+	}
 	fake.Main()
 	os.Exit(m.Run())
 }
