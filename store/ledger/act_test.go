@@ -255,3 +255,17 @@ func TestNothingIsOverdrawnWhenAllHappensAtOnce(t *testing.T) {
 	}
 	replays(t, r)
 }
+
+// The totals are kept as sums; they equal what the keys have.
+func wantTotals(t tester, r *rig) {
+	t.Helper()
+	want, n := ledger.Totals{}, 0
+	r.Keys(func(_ string, k ledger.Key) {
+		want.Spendable += k.Credits - k.Held
+		want.Held += k.Held
+		n++
+	})
+	if got := r.Totals(); got.Spendable != want.Spendable || got.Held != want.Held || got.Keys != n || got.Issued-got.Revenue-got.Expired != want.Spendable+want.Held {
+		t.Fatalf("totals %+v, the %d keys have %+v", got, n, want)
+	}
+}

@@ -103,7 +103,7 @@ func (s *State) admit(c *journal.Call, quote pricing.Credits) {
 
 // promise holds a call's quote and counts it against its meters as held.
 func (s *State) promise(c *journal.Call, quote pricing.Credits) {
-	s.of(journal.Account(c.Payer)).held += quote
+	s.hold(s.of(journal.Account(c.Payer)), quote)
 	s.metered(c, func(o *owner, k journal.Kind) {
 		if m := &o.meters[k]; m.roll(k.Period(c.At)) {
 			m.held += amount(k, quote, 1)
@@ -122,7 +122,7 @@ func (s *State) takeSlots(c *journal.Call) {
 
 // free ends what admit promised. The slots stay taken.
 func (s *State) free(c *journal.Call, quote pricing.Credits) {
-	s.of(journal.Account(c.Payer)).held -= quote
+	s.hold(s.of(journal.Account(c.Payer)), -quote)
 	s.metered(c, func(o *owner, k journal.Kind) {
 		if m := &o.meters[k]; m.roll(k.Period(c.At)) {
 			m.held -= amount(k, quote, 1)
@@ -190,14 +190,14 @@ func (s *State) move(from, to journal.Account, n pricing.Credits) {
 		}
 	}
 	if a := s.of(from); s.misses(a) {
-		a.posted -= n
+		s.add(a, -n)
 		if to == journal.Revenue {
 			a.spent += n
 		}
 		s.touch(a)
 	}
 	if b := s.of(to); s.misses(b) {
-		b.posted += n
+		s.add(b, n)
 		if from == journal.Revenue {
 			b.spent -= n
 		}

@@ -109,6 +109,7 @@ func (s *State) load(n int, raw []byte) error {
 		}
 		s.list[o.number] = o
 		s.owners[o.account] = o
+		s.count(o)
 	}
 }
 

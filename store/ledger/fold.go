@@ -131,7 +131,8 @@ func (s *State) seed() *State {
 			continue
 		}
 		n := w.of(o.account)
-		n.posted, n.meters, n.usage, n.spent, n.calls, n.last = o.posted, o.meters, o.usage, o.spent, o.calls, o.last
+		w.add(n, o.posted)
+		n.meters, n.usage, n.spent, n.calls, n.last = o.meters, o.usage, o.spent, o.calls, o.last
 		n.seq = o.seq
 		for k := range n.meters {
 			n.meters[k].held = 0

@@ -335,6 +335,7 @@ func (x *machine) Check(t *rapid.T) {
 			t.Fatalf("%s is overdrawn: %+v", key, k)
 		}
 	}
+	wantTotals(t, x.rig)
 	if got := x.Totals().Revenue; got != x.m.revenue {
 		t.Fatalf("revenue %d, the model says %d", got, x.m.revenue)
 	}

@@ -36,7 +36,7 @@ type hold struct {
 
 func (s *State) put(h *hold) {
 	s.holds[h.ID] = h
-	s.of(journal.KeyAccount(h.Key)).held += h.Credits
+	s.hold(s.of(journal.KeyAccount(h.Key)), h.Credits)
 }
 
 // putAll makes the reservations of other books count here too.
@@ -53,7 +53,7 @@ func (s *State) dropHolds() {
 	clear(s.holds)
 	for _, o := range s.list {
 		if o != nil {
-			o.held = 0
+			s.hold(o, -o.held)
 			for k := range o.meters {
 				o.meters[k].held = 0
 			}
@@ -65,7 +65,7 @@ func (s *State) dropHolds() {
 func (s *State) lift(id string) {
 	if h := s.holds[id]; h != nil {
 		delete(s.holds, id)
-		s.of(journal.KeyAccount(h.Key)).held -= h.Credits
+		s.hold(s.of(journal.KeyAccount(h.Key)), -h.Credits)
 	}
 }
 

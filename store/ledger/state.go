@@ -32,6 +32,9 @@ type State struct {
 	clips   bool            // no act of an owner takes a wallet below zero
 	clipped pricing.Credits // what wallets could not bear
 
+	keys         int             // accounts of keys
+	posted, held pricing.Credits // sums over them
+
 	folding uint64 // number of the act being folded at boot; 0 when acts just happen
 }
 
@@ -145,7 +148,33 @@ func (s *State) place(o *owner) {
 	}
 	s.list[o.number] = o
 	s.owners[o.account] = o
+	s.count(o)
 	s.touch(o)
+}
+
+// count takes a new owner into the sums.
+func (s *State) count(o *owner) {
+	if o.account.Key() != "" {
+		s.keys++
+		s.posted += o.posted
+		s.held += o.held
+	}
+}
+
+// add changes a balance.
+func (s *State) add(o *owner, n pricing.Credits) {
+	o.posted += n
+	if o.account.Key() != "" {
+		s.posted += n
+	}
+}
+
+// hold changes what is promised.
+func (s *State) hold(o *owner, n pricing.Credits) {
+	o.held += n
+	if o.account.Key() != "" {
+		s.held += n
+	}
 }
 
 // touch marks an owner's cell as changed.

@@ -31,27 +31,44 @@ func (b *Book) Key(id string) Key {
 	return b.real.key(id, b.now())
 }
 
-// Keys calls fn for every key that has an account, under the lock: it must be
-// quick and must not call the Book.
+// Keys calls fn for every key that has an account. It looks at some at a time,
+// so that calls go on; fn runs without the lock.
 func (b *Book) Keys(fn func(id string, k Key)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.now()
-	for _, o := range b.real.list {
-		if o == nil {
-			continue
+	for from := 0; ; from += ownersAtATime {
+		ids, keys, more := b.someKeys(from)
+		for i, id := range ids {
+			fn(id, keys[i])
 		}
-		if id := o.account.Key(); id != "" {
-			fn(id, b.real.key(id, now))
+		if !more {
+			return
 		}
 	}
 }
 
-func (s *State) key(id string, now time.Time) Key {
-	o := s.owners[journal.KeyAccount(id)]
-	if o == nil {
-		return Key{}
+func (b *Book) someKeys(from int) (ids []string, keys []Key, more bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list, now := b.real.list, b.now()
+	end := min(from+ownersAtATime, len(list))
+	for _, o := range list[min(from, end):end] {
+		if o == nil {
+			continue
+		}
+		if id := o.account.Key(); id != "" {
+			ids, keys = append(ids, id), append(keys, o.key(now))
+		}
 	}
+	return ids, keys, end < len(list)
+}
+
+func (s *State) key(id string, now time.Time) Key {
+	if o := s.owners[journal.KeyAccount(id)]; o != nil {
+		return o.key(now)
+	}
+	return Key{}
+}
+
+func (o *owner) key(now time.Time) Key {
 	k := Key{Credits: o.posted, Held: o.held, Available: max(0, o.available()), Spent: o.spent, Calls: o.calls}
 	if o.last > 0 {
 		k.LastUsed = time.UnixMilli(o.last).UTC()
@@ -102,25 +119,17 @@ type Totals struct {
 	Seq       uint64 // on disk up to here
 }
 
-// Totals sums the books. It goes through all accounts: once a second is often.
+// Totals sums the books. It costs nothing however many keys there are.
 func (b *Book) Totals() Totals {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t := Totals{Open: len(b.holding), Dropped: b.keyless.dropped, Seq: b.disk}
-	for _, o := range b.real.list {
-		switch {
-		case o == nil:
-		case o.account == journal.Bank:
-			t.Issued = -o.posted
-		case o.account == journal.Revenue:
-			t.Revenue = o.posted
-		case o.account == journal.Expired:
-			t.Expired = o.posted
-		case o.account.Key() != "":
-			t.Keys++
-			t.Held += o.held
-			t.Spendable += max(0, o.available())
+	balance := func(a journal.Account) pricing.Credits {
+		if o := b.real.owners[a]; o != nil {
+			return o.posted
 		}
+		return 0
 	}
-	return t
+	return Totals{Issued: -balance(journal.Bank), Revenue: balance(journal.Revenue), Expired: balance(journal.Expired),
+		Keys: b.real.keys, Held: b.real.held, Spendable: b.real.posted - b.real.held,
+		Open: len(b.holding), Dropped: b.keyless.dropped, Seq: b.disk}
 }
