@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,3 +60,12 @@ func (s *Sheet) Tool(name string) ToolPrice {
 	}
 	return s.def
 }
+
+// Default is the price of a tool without one of its own.
+func (s *Sheet) Default() ToolPrice { return s.def }
+
+// Tools names the tools with a price of their own, sorted.
+func (s *Sheet) Tools() []string { return slices.Sorted(maps.Keys(s.tools)) }
+
+// RefundsFailures says whether a call that was answered badly costs nothing.
+func (s *Sheet) RefundsFailures() bool { return s.refund }

@@ -83,7 +83,7 @@ func (a *agents) keyed(ctx context.Context, w *World, who identity, x *mcp.Excha
 			return a.refusal(w, c, d), nil
 		}
 	}
-	if wait := a.s.others.take(c.Terms.ID, w.Config.GlobalRateLimitPerMin); wait > 0 {
+	if wait := a.s.others.take(c.Terms.ID, w.Config.GlobalRateLimit); wait > 0 {
 		d := gate.Deny("rate_limited")
 		d.RetryAfter = wait
 		return a.refusal(w, c, d), nil
@@ -105,7 +105,7 @@ func (a *agents) call(ctx context.Context, w *World, who identity, x *mcp.Exchan
 	if err != nil {
 		return nil, err
 	}
-	c.Request, c.Resumes, c.Send = x.Request, x.Resumes, x.Forward
+	c.Request, c.Resumes, c.Carry, c.Send = x.Request, x.Resumes, x.Carry, x.Forward
 	err = a.s.gate.Do(ctx, &w.Way, c)
 	a.figures(w, who, x, c)
 	return a.outcome(w, x, c, err)

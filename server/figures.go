@@ -10,7 +10,6 @@ import (
 
 	"paygate/server/gate"
 	"paygate/server/mcp"
-	"paygate/store/journal"
 )
 
 // figures puts what a caller may know of its account into the answer's
@@ -26,11 +25,11 @@ func (a *agents) figures(w *World, who identity, x *mcp.Exchange, c *gate.Call) 
 			x.Header.Set("X-Output-Surcharge", strconv.FormatInt(int64(c.Settlement.Surcharge), 10))
 		}
 	}
-	limit := w.Config.GlobalRateLimitPerMin
+	limit := w.Config.GlobalRateLimit
 	if limit <= 0 {
 		return
 	}
-	used, reset := a.s.book.Window(journal.KeyRate, who.terms.ID, "", a.s.opts.Now())
+	used, reset := a.s.book.Window(who.terms.ID, "")
 	x.Header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
 	x.Header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, limit-used)))
 	x.Header.Set("X-RateLimit-Reset", seconds(reset))

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 
 	"paygate/server/api"
 	"paygate/server/config"
+	"paygate/store/journal"
 	"paygate/store/ledger"
 )
 
@@ -311,4 +313,19 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, text []byte) 
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(text) // an error means that the client has gone
 	}
+}
+
+// eventOf is an event of the request's actor, with its audit metadata.
+func eventOf(ctx context.Context, kind string, metadata map[string]any) journal.Event {
+	return journal.Event{Type: kind, Actor: api.ActorOf(ctx).ID, Data: data(metadata)}
+}
+
+// json writes an answer of a raw route.
+func (f *front) json(w http.ResponseWriter, r *http.Request, status int, out any) {
+	text, err := json.Marshal(out)
+	if err != nil {
+		f.fail(w, r, err)
+		return
+	}
+	writeJSON(w, r, status, text)
 }

@@ -100,3 +100,14 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// FieldName turns the name of a Go field into a setting's: GlobalRateLimit
+// into globalRateLimit.
+func FieldName(field string) string {
+	for i, r := range field {
+		if r < 'A' || r > 'Z' {
+			return strings.ToLower(field[:max(1, i-1)]) + field[max(1, i-1):]
+		}
+	}
+	return strings.ToLower(field)
+}

@@ -1,11 +1,13 @@
 package gate
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
 
 	"paygate/pricing"
+	"paygate/server/mcp"
 	"paygate/store/ledger"
 )
 
@@ -90,3 +92,17 @@ func rank(reason string) int {
 	}
 	return 7
 }
+
+// TimedOut is a call that was ended because its time was over. It got no
+// answer, so it is never charged.
+func TimedOut(after time.Duration) *Late { return &Late{After: after} }
+
+// Late is the error of a call whose time was over.
+type Late struct{ After time.Duration }
+
+func (l *Late) Error() string {
+	return "the tool did not answer within " + l.After.String() + "; the call was ended and not charged"
+}
+
+// Unwrap lets callers see a lost call that ran out of time.
+func (l *Late) Unwrap() []error { return []error{mcp.ErrLost, context.DeadlineExceeded} }

@@ -346,12 +346,12 @@ func (h *httpLink) lost(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		h.srv.suspect()
-		return &lostError{text: fmt.Sprintf("%s: the server cannot be reached (%v)", h.srv.spec.label(), op.Err), cause: err}
+		return &lostError{text: h.srv.spec.label() + ": the server cannot be reached", more: fmt.Sprintf(" (%v)", op.Err), cause: err}
 	}
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		h.srv.suspect()
 	}
-	return &lostError{text: fmt.Sprintf("%s: the connection broke while the call ran (%v)", h.srv.spec.label(), bare(err)), cause: err}
+	return &lostError{text: h.srv.spec.label() + ": the connection broke while the call ran", more: fmt.Sprintf(" (%v)", bare(err)), cause: err}
 }
 
 // bare strips the URL off an error of the HTTP client: it may hold a secret.
@@ -368,8 +368,10 @@ func bare(err error) error {
 // statusError is an HTTP answer that is no JSON-RPC answer.
 type statusError struct {
 	code int
-	lostError
+	*lostError
 }
+
+func (e *statusError) Unwrap() error { return e.lostError }
 
 // era says whether the answer tells that the server does not know the new era:
 // what is about credentials, load or the server's health does not.
@@ -382,15 +384,16 @@ func (e *statusError) era() bool {
 }
 
 func (h *httpLink) status(res *http.Response, body []byte) error {
-	msg := h.srv.spec.label() + ": the server answered " + res.Status
+	more := ""
 	switch res.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		msg += "; check the headers configured for it"
+		more = "; check the headers configured for it"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		msg += "; check its URL"
+		more = "; check its URL"
 	}
 	if words := strings.TrimSpace(string(body)); words != "" && !strings.HasPrefix(words, "<") {
-		msg += ": " + cut(words, 200)
+		more += ": " + cut(words, 200)
 	}
-	return &statusError{code: res.StatusCode, lostError: lostError{text: msg}}
+	lost := &lostError{text: h.srv.spec.label() + ": the server answered " + res.Status, more: more}
+	return &statusError{code: res.StatusCode, lostError: lost}
 }

@@ -393,7 +393,7 @@ func TestHTTPTrouble(t *testing.T) {
 		var h http.Handler = trouble.do
 		web.now.Store(&h)
 		_, err := c.Call(context.Background(), sayRequest("x", 0), nil)
-		if !errors.Is(err, mcp.ErrLost) || !strings.Contains(err.Error(), trouble.want) {
+		if !errors.Is(err, mcp.ErrLost) || !strings.Contains(upstream.Detail(err), trouble.want) {
 			t.Errorf("%s: %v, want %s", name, err, trouble.want)
 		}
 		web.now.Store(&good)

@@ -170,7 +170,7 @@ func (h *hub) hold(id json.RawMessage, ended chan answer) (over bool) {
 			continue
 		}
 		_ = h.view.Send(until(h.view.gone), &mcp.Message{Method: "notifications/cancelled", Params: cancelParams(id, "resubscribing")}) // if the link is broken, ended says so
-		patience := time.NewTimer(300 * time.Millisecond)
+		patience := time.NewTimer(2 * time.Second)
 		defer patience.Stop()
 		select {
 		case <-ended:
@@ -180,10 +180,15 @@ func (h *hub) hold(id json.RawMessage, ended chan answer) (over bool) {
 	}
 }
 
-// enough says whether the subscription upstream serves all who listen.
+// enough says whether the subscription upstream serves all who listen, or must
+// be left alone for now: a server may not find what it is told to cancel
+// before it has acknowledged it.
 func (h *hub) enough() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.granted == nil {
+		return true
+	}
 	for t := range h.taps {
 		if !h.covers(t) {
 			return false
@@ -227,6 +232,7 @@ func (h *hub) hear(n *mcp.Message) {
 		for t := range h.taps {
 			h.acknowledge(t)
 		}
+		h.ring()
 		return
 	}
 	for t := range h.taps {

@@ -245,8 +245,12 @@ func (s *server) fill(sl *slot, key, caller string, init *mcp.Message) {
 		sl.link, sl.about, err = s.dial(ctx, false, init, true)
 	}
 	s.mu.Lock()
-	late := s.closed
+	late, both := s.closed, s.era == modern
 	s.mu.Unlock()
+	if err == nil && both && stateless(sl.link) {
+		sl.link.close()
+		err = errStateless
+	}
 	if err == nil && late {
 		sl.link.close()
 		err = ErrEnded

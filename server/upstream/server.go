@@ -118,7 +118,7 @@ func (s *server) live(ctx context.Context, fails *int) error {
 	m, err := s.begin(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.log.Warn("server does not start", "error", err)
+			s.log.Warn("server does not start", "error", Detail(err))
 		}
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *server) live(ctx context.Context, fails *int) error {
 	err = errors.New("restarted on request")
 	if !again {
 		err = s.obituary(m)
-		s.log.Warn("server lost", "error", err)
+		s.log.Warn("server lost", "error", Detail(err))
 	}
 	s.set(Restarting, err, time.Time{})
 	m.link.close()
@@ -290,11 +290,16 @@ func (s *server) await(ctx context.Context) (*main, error) {
 
 func (s *server) downError(err error, next time.Time) error {
 	wait := max(next.Sub(s.opt.Now()), 0).Round(100 * time.Millisecond)
-	text := fmt.Sprintf("%s: the server is down; next try in %s", s.spec.label(), wait)
-	if err != nil {
-		text += " (" + strings.TrimPrefix(err.Error(), s.spec.label()+": ") + ")"
+	down := &lostError{text: fmt.Sprintf("%s: the server is down; next try in %s", s.spec.label(), wait)}
+	var lost *lostError
+	switch {
+	case errors.As(err, &lost):
+		down.text += " (" + strings.TrimPrefix(lost.text, s.spec.label()+": the server ") + ")"
+		down.more = lost.more
+	case err != nil:
+		down.more = " (" + err.Error() + ")"
 	}
-	return &lostError{text: text}
+	return down
 }
 
 // suspect has the main link looked after: a call found the server unreachable.

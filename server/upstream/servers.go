@@ -254,7 +254,7 @@ func (s *server) status() Status {
 		st.Transport = "http"
 	}
 	if s.lastErr != nil {
-		st.LastError = s.lastErr.Error()
+		st.LastError = Detail(s.lastErr)
 	}
 	if s.main != nil {
 		st.Revision = s.main.revision()

@@ -161,16 +161,16 @@ func (s *stdio) farewell() {
 	if !s.met.Load() {
 		when = " before it said hello"
 	}
-	text := s.child.name + ": the server " + s.child.state + when
+	text, more := s.child.name+": the server "+s.child.state+when, ""
 	switch {
 	case asked:
 		text = s.child.name + ": the server was stopped while the call ran"
 	default:
 		if last := s.child.tail.last(s.child.pid()); last != "" {
-			text += "; its last words: " + cut(last, 200)
+			more = "; its last words: " + cut(last, 200)
 		}
 	}
-	s.lose(&lostError{text: text, cause: errExited}, s.over)
+	s.lose(&lostError{text: text, more: more, cause: errExited}, s.over)
 }
 
 // close ends the child and waits until nothing of the link runs.

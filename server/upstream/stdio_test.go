@@ -85,7 +85,7 @@ func TestCrashFailsItsCallClearlyAndIsRepaired(t *testing.T) {
 	c := open(t, s, mcp.Dial{Modern: true})
 	first := call(t, c, "echo", fake.Args{}).Pid
 	_, err := c.Call(context.Background(), request("1", "crash", fake.Args{Code: 7}), nil)
-	if !errors.Is(err, mcp.ErrLost) || !strings.Contains(err.Error(), "exited with code 7 while the call ran") || !strings.Contains(err.Error(), "about to fall over") {
+	if !errors.Is(err, mcp.ErrLost) || !strings.Contains(err.Error(), "exited with code 7 while the call ran") || strings.Contains(err.Error(), "fall over") || !strings.Contains(upstream.Detail(err), "; its last words: about to fall over") {
 		t.Errorf("error %v", err)
 	}
 	<-c.Done()

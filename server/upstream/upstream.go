@@ -75,10 +75,21 @@ var (
 )
 
 // lostError is a call that got no answer. Its text stands alone, since it is
-// what the agent reads.
+// what the agent reads; what only the owner may know is in more.
 type lostError struct {
 	text  string
+	more  string
 	cause error
+}
+
+// Detail is the text of an error with what is for the owner's eyes only: the
+// server's last words, its address, what it answered.
+func Detail(err error) string {
+	var lost *lostError
+	if !errors.As(err, &lost) || lost.more == "" || lost.Error() != err.Error() {
+		return err.Error()
+	}
+	return lost.text + lost.more
 }
 
 func (e *lostError) Error() string { return e.text }

@@ -106,6 +106,9 @@ func (v *view) do(ctx context.Context, m *mcp.Message, during func(*mcp.Message)
 		return nil, err
 	}
 	res, err := v.wait(ctx, c, during)
+	if err != nil && v.srv != nil && ctx.Err() == nil {
+		v.srv.log.Info("call lost", "method", m.Method, "error", Detail(err))
+	}
 	if h, ok := v.link.(*httpLink); ok && err == nil && res.Error == nil {
 		h.note(m.Method, m.Params)
 	}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"paygate/server/api"
+	"paygate/store/journal"
+)
+
+// series is a ring of sums, one a step.
+type series struct {
+	step    time.Duration
+	buckets []*sums
+	newest  int64 // number of the newest step since 1970
+}
+
+func newSeries(step time.Duration, n int) series {
+	return series{step: step, buckets: make([]*sums, n)}
+}
+
+func (s *series) number(t time.Time) int64 { return t.UnixNano() / int64(s.step) }
+
+func (s *series) count(at time.Time, c *journal.Call) {
+	n := s.number(at)
+	if s.newest == 0 {
+		s.newest = n
+	}
+	s.advance(n)
+	if s.newest-n >= int64(len(s.buckets)) {
+		return
+	}
+	i := n % int64(len(s.buckets))
+	if s.buckets[i] == nil {
+		s.buckets[i] = newSums()
+	}
+	s.buckets[i].count(c)
+}
+
+// advance empties the steps that time has come round to.
+func (s *series) advance(n int64) {
+	if n-s.newest > int64(len(s.buckets)) {
+		s.newest = n - int64(len(s.buckets))
+	}
+	for s.newest < n {
+		s.newest++
+		s.buckets[s.newest%int64(len(s.buckets))] = nil
+	}
+}
+
+// window gives the finished steps, oldest first; one in which nothing happened
+// is empty.
+func (s *series) window(now time.Time) []*sums {
+	n := s.number(now)
+	if s.newest == 0 {
+		s.newest = n
+	}
+	s.advance(n)
+	out := make([]*sums, 0, len(s.buckets)-1)
+	empty := newSums()
+	for i := n - int64(len(s.buckets)) + 1; i < n; i++ {
+		b := s.buckets[((i%int64(len(s.buckets)))+int64(len(s.buckets)))%int64(len(s.buckets))]
+		if b == nil {
+			b = empty
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// histogram counts durations in bands of 10 %, from 10 µs up.
+type histogram struct {
+	n     int64
+	bands map[int16]int32
+}
+
+const (
+	histogramLeast = 0.01 // ms
+	histogramRatio = 1.1
+)
+
+func (h *histogram) add(ms float64) {
+	if h.bands == nil {
+		h.bands = map[int16]int32{}
+	}
+	h.n++
+	h.bands[int16(math.Log(max(ms, histogramLeast)/histogramLeast)/math.Log(histogramRatio))]++
+}
+
+func (h *histogram) merge(o *histogram) {
+	if h.bands == nil {
+		h.bands = map[int16]int32{}
+	}
+	h.n += o.n
+	for band, n := range o.bands {
+		h.bands[band] += n
+	}
+}
+
+// quantile is within 5 % of the true one; 0 when nothing was counted.
+func (h *histogram) quantile(q float64) float64 {
+	left := int64(math.Ceil(q * float64(h.n)))
+	const most = 300
+	for band := int16(0); band < most && h.n > 0; band++ {
+		if left -= int64(h.bands[band]); left <= 0 {
+			return histogramLeast * math.Pow(histogramRatio, float64(band)+0.5)
+		}
+	}
+	return 0
+}
+
+func latencyBands() []float64 { return api.LatencyBands() }
+
+// identifier is a reason without its detail.
+func identifier(reason string) string {
+	id, _, _ := strings.Cut(reason, ":")
+	return id
+}

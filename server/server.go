@@ -1,0 +1,234 @@
+// Package server is the gateway: it puts the parts together, compiles them
+// into a world that judges calls, and serves HTTP.
+//
+// way.go names what a call passes; world.go compiles and reloads; agents.go
+// answers agents; front.go stands before the HTTP API. What a check does, how
+// money moves, how a server is reached is in the packages below.
+package server
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"paygate/pricing"
+	"paygate/server/config"
+	"paygate/server/gate"
+	"paygate/server/keys"
+	"paygate/server/mcp"
+	"paygate/server/upstream"
+	"paygate/store"
+	"paygate/store/ledger"
+	"paygate/store/sheets"
+
+	"golang.org/x/net/netutil"
+)
+
+// Options are what a Server needs from outside.
+type Options struct {
+	Static  config.Static
+	Config  config.Config
+	Load    func() (*config.All, []config.Diagnostic) // for a reload
+	Now     func() time.Time
+	Rand    io.Reader
+	Log     *slog.Logger
+	Logs    *Logs // what the log has said lately, for /admin/logs; nil: nothing
+	Environ []string
+	Version string
+	Demo    bool // the data is made up; it is labelled wherever it shows
+}
+
+// Server is the gateway. Make it with New, serve with Run, end with Close.
+type Server struct {
+	opts     Options
+	book     *ledger.Book
+	keys     *keys.Directory
+	servers  *upstream.Servers
+	endpoint *mcp.Endpoint
+	gate     *gate.Gate
+	front    *front
+	others   *limiter // calls that are not charged
+	follow   *follow
+	started  time.Time
+	handler  http.Handler
+
+	settings  atomic.Pointer[config.Config]
+	world     atomic.Pointer[World]
+	compiling sync.Mutex
+	loops     sync.WaitGroup // background readers
+	stop      context.CancelFunc
+	draining  atomic.Bool
+
+	bootstrap string // admin key that was made at this start; shown once
+}
+
+// New opens the state, starts the servers and compiles the first world. The
+// error wraps store.ErrLocked, store.ErrTooNew or store.ErrCorrupt where that
+// is the matter.
+func New(ctx context.Context, o Options) (*Server, error) {
+	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follow: newFollow(o.Now)}
+	s.settings.Store(&o.Config)
+	if err := s.openState(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.build(ctx); err != nil {
+		return nil, errors.Join(err, s.book.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) openState(ctx context.Context) error {
+	db, err := store.Open(s.opts.Static.StateDir, store.Options{})
+	if err != nil {
+		return err
+	}
+	s.book, err = ledger.Open(db, ledger.Options{Now: s.opts.Now, Log: s.opts.Log, Sheet: func(hash string) (*pricing.Sheet, error) {
+		var sheet *pricing.Sheet
+		err := db.View(func(snap *store.Snapshot) (err error) {
+			sheet, err = sheets.Get(snap, hash)
+			return err
+		})
+		return sheet, err
+	}})
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return nil
+}
+
+func (s *Server) build(ctx context.Context) error {
+	var err error
+	s.keys, err = keys.Open(keys.Options{Book: s.book, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log, Limits: s.keyLimits, Use: s.follow})
+	if err != nil {
+		return err
+	}
+	if s.bootstrap, err = s.keys.Bootstrap(ctx, s.opts.Static.AdminKey); err != nil {
+		return err
+	}
+	if err := s.keys.Import(ctx, s.opts.Config.ImportKeys); err != nil {
+		return err
+	}
+	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log}
+	if err := s.Compile(ctx); err != nil {
+		return err
+	}
+	s.front = &front{config: func() *config.Config { return s.settings.Load() }, auth: s.keys, book: s.book, now: s.opts.Now, log: s.opts.Log,
+		version: s.opts.Version, perIP: newLimiter(s.opts.Now)}
+	if s.servers, err = upstream.New(specs(s.opts.Static.Servers), upstream.Options{Now: s.opts.Now, Log: s.opts.Log, Environ: s.opts.Environ,
+		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator}); err != nil {
+		return err
+	}
+	s.endpoint = mcp.New(mcp.Options{Handler: &agents{s}, Backend: s.servers, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
+		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
+		NewSession: func(r *http.Request) time.Duration {
+			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)
+		},
+		Name: "paygate", Version: s.opts.Version})
+	s.handler = s.mount()
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.loops.Go(func() { s.follow.run(life, s.book.Journal()) })
+	return nil
+}
+
+// Bootstrap is the admin key that this start has made, or empty: it is shown
+// once, and only its hash is kept.
+func (s *Server) Bootstrap() string { return s.bootstrap }
+
+// Handler serves everything the gateway serves.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Owner serves the same to the owner in the same process, who needs no key.
+func (s *Server) Owner() http.Handler { return asOwner(s.handler) }
+
+// Servers are the MCP servers behind the gateway.
+func (s *Server) Servers() *upstream.Servers { return s.servers }
+
+// Keys are the API keys.
+func (s *Server) Keys() *keys.Directory { return s.keys }
+
+// Listen opens the configured address.
+func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(s.opts.Static.Host, fmt.Sprint(s.opts.Static.Port)))
+	if err != nil {
+		return nil, err
+	}
+	return netutil.LimitListener(l, s.opts.Static.MaxConnections), nil
+}
+
+// Run serves until ctx ends, then lets the calls under way finish. It returns
+// when everything has ended.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: s.opts.Static.HeaderTimeout, IdleTimeout: s.opts.Static.KeepAlive,
+		ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: 64 << 10}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- s.endpoint.Shutdown(drain) }()
+	err := srv.Shutdown(drain)
+	if err != nil {
+		err = srv.Close()
+	}
+	if e := <-ended; err == nil && e != nil {
+		err = fmt.Errorf("calls still ran after %s and were cut off, uncharged: %w", drainTime, e)
+	}
+	if e := <-served; err == nil && !errors.Is(e, http.ErrServerClosed) {
+		err = e
+	}
+	return err
+}
+
+// Close ends the servers and closes the state.
+func (s *Server) Close(ctx context.Context) error {
+	s.stop()
+	s.loops.Wait()
+	return errors.Join(s.endpoint.Shutdown(ctx), s.servers.Close(ctx), s.book.Close())
+}
+
+// callID is a new id for a call.
+func (s *Server) callID() string {
+	var raw [8]byte
+	if _, err := io.ReadFull(s.opts.Rand, raw[:]); err != nil {
+		s.opts.Log.Error("no randomness", "error", err)
+	}
+	return requestIDs + hex.EncodeToString(raw[:])
+}
+
+func specs(servers []config.Server) []upstream.Spec {
+	out := make([]upstream.Spec, len(servers))
+	for i, c := range servers {
+		out[i] = spec(c)
+	}
+	return out
+}
+
+// spec is a server of the configuration as it is reached.
+func spec(c config.Server) upstream.Spec {
+	return upstream.Spec{Prefix: c.Prefix, Command: c.Command, Args: c.Args, Env: c.Env, Dir: c.Dir, URL: c.URL, Headers: c.Headers, Isolation: upstream.Isolation(c.Isolation)}
+}
+
+func data(m map[string]any) json.RawMessage {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return nil
+	}
+	return raw
+}

@@ -1,0 +1,177 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"paygate/pricing"
+	"paygate/server/config"
+	"paygate/server/gate"
+	"paygate/server/keys"
+	"paygate/store"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+	"paygate/store/sheets"
+)
+
+// World is everything that a call is judged by, compiled from the
+// configuration and the state. It never changes: a reload makes another one
+// and swaps it in, and what has begun in the old one ends there.
+type World struct {
+	Config *config.Config
+	Way    gate.Way
+	entry  []gate.Check // of methods that are not charged
+
+	freeMethods []string
+	maintenance string // message of the maintenance; empty: none
+}
+
+// methods that cost nothing and need no key, whatever is configured.
+var alwaysFree = [...]string{"initialize", "ping", "server/discover"}
+
+// Compile builds the world of now and swaps it in. On an error the old one
+// goes on serving.
+func (s *Server) Compile(ctx context.Context) error {
+	s.compiling.Lock()
+	defer s.compiling.Unlock()
+	cfg := s.settings.Load()
+	sheet, err := s.liveSheet(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := s.followMode(ctx, cfg); err != nil {
+		return err
+	}
+	w := &World{Config: cfg, freeMethods: append(alwaysFree[:], cfg.FreeMethods...), entry: s.entry()}
+	w.Way = gate.Way{Checks: s.checks(cfg), Run: gate.Fold(s.forward, s.wraps(cfg)...), Sheet: sheet, Observe: s.book.Shadow()}
+	if w.maintenance, err = s.maintenanceMessage(); err != nil {
+		return err
+	}
+	s.world.Store(w)
+	return nil
+}
+
+// liveSheet imports the configured prices if they are others than at the last
+// import, and gives the sheet that is live then.
+func (s *Server) liveSheet(ctx context.Context, cfg *config.Config) (*pricing.Sheet, error) {
+	var live *pricing.Sheet
+	err := s.book.Apply(ctx, func(tx *ledger.Tx) error {
+		changed, err := sheets.Import(tx, cfg.Sheet(), tx.Now())
+		if err != nil {
+			return err
+		}
+		if live, _, err = sheets.Live(tx); err != nil || !changed {
+			return err
+		}
+		return tx.Append(journal.Event{Type: "prices.changed", Actor: "config", Data: data(map[string]any{"sheet": live.Hash(), "source": "file"})})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prices: %w", err)
+	}
+	return live, nil
+}
+
+// modeSetting remembers what the configuration said about shadow mode, so that
+// a switch made while running holds until the configuration says another thing.
+type modeSetting struct {
+	ID     string `json:"id"`
+	Shadow bool   `json:"shadow"`
+}
+
+func modeTable() store.Table[modeSetting] {
+	return store.Table[modeSetting]{Name: "mode", ID: func(m *modeSetting) string { return m.ID }}
+}
+
+// followMode switches shadow mode when the configuration's word has changed.
+func (s *Server) followMode(ctx context.Context, cfg *config.Config) error {
+	same := false
+	err := s.book.Apply(ctx, func(tx *ledger.Tx) error {
+		was, err := modeTable().Get(tx, "file")
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if same = err == nil && was.Shadow == cfg.ShadowMode; same {
+			return nil
+		}
+		return modeTable().Put(tx, &modeSetting{ID: "file", Shadow: cfg.ShadowMode})
+	})
+	if err != nil || same {
+		return err
+	}
+	return s.book.SetMode(ctx, cfg.ShadowMode, "config")
+}
+
+// SetMode switches shadow mode for as long as the configuration does not say
+// another thing than it says now.
+func (s *Server) SetMode(ctx context.Context, shadow bool, actor string) error {
+	if err := s.book.SetMode(ctx, shadow, actor); err != nil {
+		return err
+	}
+	return s.Compile(ctx)
+}
+
+// Reload reads the configuration again and compiles it. It says what changed,
+// and what was changed in vain because it is read only once.
+func (s *Server) Reload(ctx context.Context, actor string) (changed, skipped []string, found []config.Diagnostic, err error) {
+	all, found := s.opts.Load()
+	if config.Failed(found) {
+		return nil, nil, found, nil
+	}
+	was := s.settings.Load()
+	changed = differences(*was, all.Config)
+	skipped = differences(s.opts.Static, all.Static)
+	s.settings.Store(&all.Config)
+	if err := s.Compile(ctx); err != nil {
+		s.settings.Store(was)
+		return nil, nil, found, err
+	}
+	err = s.book.Apply(ctx, func(tx *ledger.Tx) error {
+		return tx.Append(journal.Event{Type: "config.reloaded", Actor: actor, Data: data(map[string]any{"filePath": all.File, "changed": changed, "skipped": skipped})})
+	})
+	return changed, skipped, found, err
+}
+
+// differences names the fields in which two settings differ.
+func differences[T any](a, b T) []string {
+	out := []string{}
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range va.NumField() {
+		if !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			out = append(out, config.FieldName(va.Type().Field(i).Name))
+		}
+	}
+	return out
+}
+
+// keyLimits is what the configuration sets for keys.
+func (s *Server) keyLimits() keys.Limits {
+	cfg := s.settings.Load()
+	l := keys.Limits{PerMinute: cfg.GlobalRateLimit, PerTool: map[string]int{}, Quota: keys.Quota(cfg.GlobalQuota)}
+	for name, t := range cfg.Tools {
+		if t.RateLimit > 0 {
+			l.PerTool[name] = t.RateLimit
+		}
+	}
+	return l
+}
+
+// forward is the innermost handler: the server behind the gateway.
+func (s *Server) forward(ctx context.Context, c *gate.Call) error {
+	began := s.opts.Now()
+	res, err := c.Send(ctx, c.Request)
+	took := s.opts.Now().Sub(began)
+	c.Upstream(took)
+	step := gate.Step{Name: "upstream", Took: took, Mark: "ok"}
+	if err != nil {
+		step.Mark, step.Text = "fail", err.Error()
+	} else {
+		c.Result = res
+	}
+	c.Note(step)
+	return err
+}
+
+const drainTime = 30 * time.Second
