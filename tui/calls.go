@@ -1,0 +1,407 @@
+package tui
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"paygate/server/api"
+	"paygate/server/api/filter"
+	"paygate/tui/figure"
+	"paygate/tui/paint"
+)
+
+// calls is the inspector: the newest calls, or a list that holds still while
+// one of them is looked at.
+type calls struct {
+	m      *Model
+	rows   []api.CallRow // oldest first, at most keepCalls
+	filter *filter.Filter
+	list   list
+	hold   bool // the list stands still
+	paused bool // by p, rather than by the cursor
+	newer  int  // calls that came while it stood still
+	rate   float64
+	passed int
+	since  time.Time
+	older  uint64 // ask for older ones with this; 0: no more, or not asked yet
+	asked  bool   // a page is on its way
+	fault  string
+
+	open   bool // the detail is seen
+	tab    int
+	scroll int
+	detail map[string]*callDetail // by call, at most keepDetails
+	column int                    // of the last press, for x
+}
+
+const (
+	keepCalls   = 3000
+	keepDetails = 200
+	pageCalls   = 200
+)
+
+func newCalls(m *Model) *calls {
+	c := &calls{m: m, filter: &filter.Filter{}, detail: map[string]*callDetail{}}
+	c.list.cur = -1
+	c.list.ids = func(i int) string { return c.row(i).ID }
+	return c
+}
+
+func (c *calls) Name() string { return "Calls" }
+
+// row is the call on line i: the newest is line 0.
+func (c *calls) row(i int) *api.CallRow {
+	if i < 0 || i >= len(c.rows) {
+		return &api.CallRow{}
+	}
+	return &c.rows[len(c.rows)-1-i]
+}
+
+// selected is the call under the cursor.
+func (c *calls) selected() (*api.CallRow, bool) {
+	if c.list.cur < 0 || c.list.cur >= len(c.rows) {
+		return nil, false
+	}
+	return c.row(c.list.cur), true
+}
+
+func (c *calls) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case frameMsg:
+		c.take(msg)
+	case shownMsg:
+		if len(c.rows) == 0 && !c.asked {
+			return c.fetch(0)
+		}
+	case rowHit:
+		again := c.list.cur == msg.i
+		c.list.to(msg.i)
+		c.stop()
+		if again {
+			c.open = true
+		}
+		return c.look()
+	case wheelMsg:
+		c.stop()
+		c.list.to(max(c.list.cur, 0) + msg.by)
+		return c.look()
+	case openMsg:
+		return c.m.command("calls ~id " + filterWord(msg.id))
+	}
+	return nil
+}
+
+// take adds the calls of a frame, or counts them while the list stands still.
+func (c *calls) take(f frameMsg) {
+	now := c.m.now()
+	if c.since.IsZero() {
+		c.since = now
+	}
+	c.passed += f.Passed
+	if d := now.Sub(c.since); d >= time.Second {
+		c.rate = float64(c.passed) / d.Seconds()
+		c.passed, c.since = 0, now
+	}
+	if c.hold {
+		c.newer += f.Passed
+		return
+	}
+	c.add(f.Calls, now)
+	c.list.sync(len(c.rows))
+}
+
+// add puts calls, newest first, at the end of the list.
+func (c *calls) add(newest []api.CallRow, now time.Time) {
+	last := uint64(0)
+	if n := len(c.rows); n > 0 {
+		last = c.rows[n-1].Seq
+	}
+	for i := len(newest) - 1; i >= 0; i-- {
+		if newest[i].Seq > last && c.filter.Match(&newest[i], now) {
+			c.rows = append(c.rows, newest[i])
+		}
+	}
+	if over := len(c.rows) - keepCalls; over > keepCalls/4 {
+		c.rows = append(c.rows[:0], c.rows[over:]...)
+		c.older = c.rows[0].Seq
+	}
+}
+
+// stop makes the list stand still.
+func (c *calls) stop() { c.hold = true }
+
+// follow lets the list move again.
+func (c *calls) follow() tea.Cmd {
+	c.hold, c.paused, c.newer = false, false, 0
+	c.list.none()
+	c.rows = nil
+	return c.fetch(0)
+}
+
+// fetch asks for a page: the newest, or those before a place in the journal.
+func (c *calls) fetch(before uint64) tea.Cmd {
+	c.asked = true
+	q := url.Values{"limit": {fmt.Sprint(pageCalls)}}
+	if !c.filter.All() {
+		q.Set("filter", c.filter.String())
+	}
+	if before > 0 {
+		q.Set("before", fmt.Sprint(before))
+	}
+	want := c.filter
+	return ask(c.m, "GET", "/admin/calls?"+q.Encode(), nil, func(p api.CallPage, err error) tea.Cmd {
+		c.asked = false
+		if want != c.filter {
+			return nil // the filter has changed since
+		}
+		if err != nil {
+			c.fault = err.Error()
+			return nil
+		}
+		c.fault, c.older = "", p.Before
+		c.merge(p.Calls)
+		return nil
+	})
+}
+
+// merge puts a page below what is there already.
+func (c *calls) merge(page []api.CallRow) {
+	first := ^uint64(0)
+	if len(c.rows) > 0 {
+		first = c.rows[0].Seq
+	}
+	var old []api.CallRow
+	for i := len(page) - 1; i >= 0; i-- {
+		if page[i].Seq < first {
+			old = append(old, page[i])
+		}
+	}
+	c.rows = append(old, c.rows...)
+	c.list.sync(len(c.rows))
+}
+
+// moved holds the list, looks at the call under the cursor, and asks for older
+// ones near the end.
+func (c *calls) moved() tea.Cmd {
+	c.stop()
+	c.scroll = 0
+	cmds := []tea.Cmd{c.look()}
+	if c.list.cur > len(c.rows)-50 && c.older > 0 && !c.asked && len(c.rows) < 50000 {
+		cmds = append(cmds, c.fetch(c.older))
+	}
+	return tea.Batch(cmds...)
+}
+
+// set makes a filter the one that acts.
+func (c *calls) set(text string) (tea.Cmd, error) {
+	f, err := filter.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return nil, err
+	}
+	c.filter = f
+	c.fault, c.asked, c.older = "", false, 0
+	c.m.feed.filter = f.String()
+	c.passed, c.rate, c.since = 0, 0, time.Time{}
+	return tea.Batch(c.follow(), c.m.listen()), nil
+}
+
+func (c *calls) Keys() []key {
+	look := func(string) tea.Cmd {
+		if c.list.cur < 0 {
+			c.list.to(0)
+		} else if c.open {
+			c.scroll = 0
+		}
+		c.stop()
+		c.open = true
+		return c.look()
+	}
+	keys := []key{
+		{on: "enter", label: "detail", help: "price, way, request and response of the call", do: look},
+		{on: "/", label: "filter", help: "show only some calls; empty shows all", do: func(string) tea.Cmd { return c.ask() }},
+		{on: "p", label: "pause", help: "hold the list; again lets it go on", do: func(string) tea.Cmd {
+			if c.hold {
+				return c.follow()
+			}
+			c.hold, c.paused = true, true
+			return nil
+		}},
+		{on: "f", label: "follow", help: "follow the newest again", do: func(string) tea.Cmd { return c.follow() }},
+		{on: "y", label: "copy", help: "copy the call's id", do: c.withCall(func(r *api.CallRow) tea.Cmd { return c.m.copy(r.ID, "") })},
+		{on: "c", label: "curl", help: "copy a curl that makes this call, with $API_KEY", do: c.withCall(func(r *api.CallRow) tea.Cmd {
+			return c.m.copy(c.curl(r), "a curl; it needs API_KEY in the environment")
+		})},
+		{on: "r", label: "dry run", help: "ask what this call would cost now, without making it", do: c.withCall(c.dryRun)},
+		{on: "x", help: "filter by this call's tool; again by its key, its reason", do: c.withCall(c.filterByCell)},
+		{on: "[ ]", show: "[ ]", help: "the tab of the detail before, after", do: func(press string) tea.Cmd {
+			by := 1
+			if press == "[" {
+				by = len(tabNames) - 1
+			}
+			c.tab, c.scroll = (c.tab+by)%len(tabNames), 0
+			return nil
+		}},
+		{on: "J K", show: "J K", help: "scroll the detail", do: func(press string) tea.Cmd {
+			if press == "J" {
+				c.scroll++
+			} else {
+				c.scroll = max(c.scroll-1, 0)
+			}
+			return nil
+		}},
+		{on: "esc", help: "close the detail, then follow again, then show all calls", do: func(string) tea.Cmd { return c.out() }},
+	}
+	return append(keys, moves(&c.list, c.moved))
+}
+
+// out goes one level out.
+func (c *calls) out() tea.Cmd {
+	switch {
+	case c.open:
+		c.open = false
+	case c.hold:
+		return c.follow()
+	case !c.filter.All():
+		cmd, _ := c.set("")
+		return cmd
+	}
+	return nil
+}
+
+func (c *calls) withCall(do func(*api.CallRow) tea.Cmd) func(string) tea.Cmd {
+	return func(string) tea.Cmd {
+		if r, ok := c.selected(); ok {
+			return do(r)
+		}
+		c.m.say("no call is selected; j selects one")
+		return nil
+	}
+}
+
+// ask opens the filter bar. The last good filter goes on while a mistake is
+// typed.
+func (c *calls) ask() tea.Cmd {
+	before := c.filter.String()
+	c.m.openBar(&bar{kind: "calls", prompt: "filter ", complete: c.completions,
+		change: func(text string) (int, error) {
+			if _, err := filter.Parse(strings.TrimSpace(text)); err != nil {
+				at := len(text)
+				if e, ok := err.(*filter.Error); ok {
+					at = min(e.At, at)
+				}
+				return at, err
+			}
+			return 0, nil
+		},
+		enter: func(text string) tea.Cmd {
+			cmd, err := c.set(text)
+			if err != nil {
+				c.m.warn("%s", err)
+			}
+			return cmd
+		}}, before)
+	return nil
+}
+
+// completions offers names after ~, then keys, tools and reasons seen lately.
+func (c *calls) completions(text string) []string {
+	i := strings.LastIndexAny(text, " (!&|") + 1
+	start, word := text[:i], text[i:]
+	var out []string
+	if strings.HasPrefix(word, "~") && len(word) > 1 {
+		for _, n := range filter.Names() {
+			if strings.HasPrefix(n, word[1:]) && n != word[1:] {
+				out = append(out, start+"~"+n)
+			}
+		}
+		return out
+	}
+	fields := strings.Fields(start)
+	if len(fields) == 0 || word == "" {
+		return nil
+	}
+	seen := map[string]bool{}
+	for k := len(c.rows) - 1; k >= max(len(c.rows)-500, 0) && len(out) < 20; k-- {
+		v := ""
+		switch fields[len(fields)-1] {
+		case "~k":
+			v = c.rows[k].Key
+		case "~t":
+			v = c.rows[k].Tool
+		case "~r":
+			v = c.rows[k].Reason
+		case "~s":
+			v = c.rows[k].Server
+		}
+		if v != "" && !seen[v] && strings.HasPrefix(v, word) {
+			seen[v] = true
+			out = append(out, start+filterWord(v))
+		}
+	}
+	return out
+}
+
+// filterWord writes a value as the filter language reads it.
+func filterWord(s string) string {
+	if s == "" || strings.ContainsAny(s, " \t|&()!\"'/*?~") {
+		return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
+	}
+	return s
+}
+
+// filterByCell narrows the list to calls like this one.
+func (c *calls) filterByCell(r *api.CallRow) tea.Cmd {
+	terms := []string{"~t " + filterWord(r.Tool), "~k " + filterWord(r.Key)}
+	if r.Reason != "" {
+		terms = append(terms, "~r "+filterWord(r.Reason))
+	}
+	have := c.filter.String()
+	next := terms[0]
+	for i, t := range terms {
+		if have == t {
+			next = terms[(i+1)%len(terms)]
+		}
+	}
+	cmd, err := c.set(next)
+	if err != nil {
+		c.m.warn("%s", err)
+	}
+	return cmd
+}
+
+func (c *calls) Status() []paint.Span {
+	muted := paint.In(paint.Muted)
+	what := "all calls"
+	out := []paint.Span{}
+	if !c.filter.All() {
+		out = append(out, paint.Span{S: "filter ", St: muted}, paint.Span{S: c.filter.String(), St: paint.In(paint.Accent)})
+		what = ""
+	}
+	add := func(s string) {
+		if what != "" || len(out) > 0 {
+			s = " · " + s
+		}
+		what += s
+	}
+	switch {
+	case c.fault != "":
+		return append(out, paint.Span{S: " ✗ " + c.fault, St: paint.In(paint.Bad)})
+	case c.hold && c.paused && c.newer == 0:
+		add("paused")
+	case c.hold:
+		add(figure.Group(int64(c.newer)) + " newer")
+		if _, ok := c.selected(); ok {
+			add(fmt.Sprintf("%s of %s", figure.Group(int64(c.list.cur+1)), figure.Group(int64(len(c.rows)))))
+		}
+		add("held, f follows")
+	case c.rate > 20:
+		add(fmt.Sprintf("%s/s, newest %d shown, p holds", figure.Group(int64(c.rate)), min(c.list.page, len(c.rows))))
+	default:
+		add("following, newest first")
+	}
+	return append(out, paint.Span{S: what, St: muted})
+}

@@ -1,0 +1,182 @@
+// Package cli is what a person types: the command tree, a file per command. It
+// speaks to a gateway through its API; what needs the state, the server or the
+// configuration itself is a function that main hands it.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"charm.land/fang/v2"
+	"github.com/spf13/cobra"
+
+	"paygate/server/api/client"
+)
+
+// Exit codes.
+const (
+	ExitOK          = 0
+	ExitError       = 1
+	ExitUsage       = 2
+	ExitGuardrail   = 3
+	ExitState       = 6 // the state is locked, damaged or too new
+	ExitInterrupted = 130
+)
+
+// World is everything outside that the commands touch, and what main does for
+// them.
+type World struct {
+	Args     []string
+	Env      []string
+	In       io.Reader
+	Out, Err io.Writer
+	Terminal bool // In and Out are a terminal
+	Now      func() time.Time
+	Version  string
+
+	Wrap     func(ctx context.Context, w Wrap) error
+	Validate func(file string) (findings []string, bad bool, err error)
+	Doctor   func(ctx context.Context, w Wrap, asJSON bool) error
+	Backup   func(ctx context.Context, w Wrap, to string) error
+	Restore  func(ctx context.Context, w Wrap, from string) error
+	Compact  func(ctx context.Context, w Wrap) error
+	Reset    func(ctx context.Context, w Wrap) (adminKey string, err error)
+	Attach   func(ctx context.Context, c *client.Client, ascii bool, theme string) error
+	Demo     func(ctx context.Context, headless bool, port string) error
+	DemoTool func(ctx context.Context) error // the demo's MCP server, on stdio
+	Exit     func(err error) int             // which code an error of main's means
+}
+
+// Wrap is what to start, or which state to work on.
+type Wrap struct {
+	File     string
+	Flags    map[string]string // by setting
+	Headless bool
+	DryRun   bool
+	ASCII    bool
+	Theme    string
+}
+
+// UsageError is a mistake in what was typed.
+type UsageError struct{ Message string }
+
+func (e *UsageError) Error() string { return e.Message }
+
+func usage(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
+
+// Run runs what was typed and gives the exit code.
+func Run(ctx context.Context, w *World) int {
+	root := w.root()
+	root.SetArgs(w.Args)
+	root.SetIn(w.In)
+	root.SetOut(w.Out)
+	root.SetErr(w.Err)
+	err := fang.Execute(ctx, root, fang.WithVersion(w.Version), fang.WithErrorHandler(func(out io.Writer, _ fang.Styles, err error) {
+		_, _ = fmt.Fprintln(out, "paygate: "+err.Error())
+	}), fang.WithoutManpage())
+	return w.code(ctx, err)
+}
+
+func (w *World) code(ctx context.Context, err error) int {
+	var bad *UsageError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return ExitInterrupted
+	case errors.As(err, &bad), strings.HasPrefix(err.Error(), "unknown "), strings.Contains(err.Error(), "flag"):
+		return ExitUsage
+	}
+	return w.Exit(err)
+}
+
+func (w *World) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "paygate",
+		Short: "Put a price on any MCP server",
+		Long: "PayGate stands between agents and an MCP server: it checks each agent's API key, charges its credits for every call,\n" +
+			"and shows in this terminal what happens. Without a command it starts with ./paygate.json.",
+		Example: "  paygate wrap --server \"npx -y @modelcontextprotocol/server-filesystem .\" --price 2\n" +
+			"  paygate keys create --name first --credits 100\n  paygate demo",
+		SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return w.first(cmd.Context()) },
+	}
+	root.AddCommand(w.wrap(), w.validate(), w.doctor(), w.backup(), w.restore(), w.compact(), w.admin(), w.demo(), w.demoTool(), w.initialize(),
+		w.attach(), w.connect(), w.call(), w.keys(), w.credits(), w.servers(), w.prices(), w.mode(), w.logs(), w.version())
+	return root
+}
+
+func (w *World) version() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		_, err := fmt.Fprintln(w.Out, "paygate "+w.Version)
+		return err
+	}}
+}
+
+func (w *World) env(name string) string {
+	for _, pair := range w.Env {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// remote is how the commands that speak to a gateway find it.
+type remote struct {
+	url, adminKey, stateDir string
+	json                    bool
+}
+
+func (r *remote) flags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.StringVar(&r.url, "url", "", "the gateway (default the local one; also PAYGATE_URL)")
+	f.StringVar(&r.adminKey, "admin-key", "", "admin key (default the local one's; also PAYGATE_ADMIN_KEY)")
+	f.StringVar(&r.stateDir, "state-dir", "", "state folder of the local gateway (default ./.paygate)")
+	f.BoolVar(&r.json, "json", false, "print JSON")
+}
+
+// client finds the gateway: what was typed, the environment, or the local one,
+// which leaves its address and a key for its owner in its state folder.
+func (w *World) client(r *remote) (*client.Client, error) {
+	url, key := first(r.url, w.env("PAYGATE_URL")), first(r.adminKey, w.env("PAYGATE_ADMIN_KEY"))
+	dir := first(r.stateDir, w.env("PAYGATE_STATE_DIR"), ".paygate")
+	if url == "" {
+		text, err := os.ReadFile(filepath.Join(dir, AddressFile))
+		if err != nil {
+			return nil, fmt.Errorf("no gateway runs on %s; start one with \"paygate wrap\", or name one with --url", dir)
+		}
+		url = strings.TrimSpace(string(text))
+	}
+	if key == "" {
+		text, err := os.ReadFile(filepath.Join(dir, TokenFile))
+		if err != nil {
+			return nil, fmt.Errorf("no admin key for %s; give one with --admin-key or PAYGATE_ADMIN_KEY", url)
+		}
+		key = strings.TrimSpace(string(text))
+	}
+	return client.New(url, key), nil
+}
+
+// The files by which the local command line finds the gateway and its owner's
+// key; both 0600 in the state folder.
+const (
+	AddressFile = "address"
+	TokenFile   = "admin.token"
+)
+
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
