@@ -71,7 +71,7 @@ func (s *State) limit(l journal.Limit, c *journal.Call, quote pricing.Credits) (
 		}
 		return r, false
 	}
-	o, period := s.of(l.Owner), l.Kind.Period(c.At)
+	o, period := s.of(l.Owner), s.period(l.Kind, c.At)
 	m := o.meters[l.Kind]
 	m.roll(period)
 	need := m.used + m.held + amount(l.Kind, quote, 1)
@@ -105,7 +105,7 @@ func (s *State) admit(c *journal.Call, quote pricing.Credits) {
 func (s *State) promise(c *journal.Call, quote pricing.Credits) {
 	s.hold(s.of(journal.Account(c.Payer)), quote)
 	s.metered(c, func(o *owner, k journal.Kind) {
-		if m := &o.meters[k]; m.roll(k.Period(c.At)) {
+		if m := &o.meters[k]; m.roll(s.period(k, c.At)) {
 			m.held += amount(k, quote, 1)
 		}
 	})
@@ -124,7 +124,7 @@ func (s *State) takeSlots(c *journal.Call) {
 func (s *State) free(c *journal.Call, quote pricing.Credits) {
 	s.hold(s.of(journal.Account(c.Payer)), -quote)
 	s.metered(c, func(o *owner, k journal.Kind) {
-		if m := &o.meters[k]; m.roll(k.Period(c.At)) {
+		if m := &o.meters[k]; m.roll(s.period(k, c.At)) {
 			m.held -= amount(k, quote, 1)
 		}
 	})
@@ -170,7 +170,7 @@ func (s *State) book(c *journal.Call, charged pricing.Credits) {
 		if !s.misses(o) {
 			return
 		}
-		if m := &o.meters[k]; m.roll(k.Period(c.At)) {
+		if m := &o.meters[k]; m.roll(s.period(k, c.At)) {
 			m.used += amount(k, charged, counted)
 		}
 		s.touch(o)

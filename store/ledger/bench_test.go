@@ -84,3 +84,49 @@ func benchCalls(b *testing.B, keys, callers int) {
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
+
+// BenchmarkReplay is what a million stored calls cost to decide again: reading,
+// decoding and re-enacting one call of two acts.
+func BenchmarkReplay(b *testing.B) {
+	r := newRig(b, b.TempDir())
+	defer r.close(b)
+	ids := r.fill(b, 1000)
+	const calls = 100_000
+	for i := range calls {
+		key := ids[i*7919%len(ids)]
+		c := r.call(fmt.Sprintf("req_%016x", i), key, "search", rate(key, 1000))
+		if err := r.Reserve(c); err != nil {
+			b.Fatal(err)
+		}
+		c.Outcome, c.Class, c.Took, c.In, c.Out = pricing.OK, "ok", time.Millisecond, 120, 900
+		if s := r.Settle(c); i%64 == 0 {
+			if err := r.Wait(context.Background(), s.Seq); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if i%100 == 0 {
+			r.clock.add(time.Second)
+		}
+	}
+	if err := r.Flush(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		s := ledger.NewScenario(nil, func(*journal.Call) *pricing.Sheet { return r.sheet })
+		err := journal.Blocks(nil, r.DB(), 0, func(raw []byte) (bool, error) {
+			block, err := journal.Decode(raw)
+			if err != nil {
+				return false, err
+			}
+			for _, a := range block.Acts {
+				s.Act(a)
+			}
+			return true, nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)*1e6/calls, "s/million")
+}

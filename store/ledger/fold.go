@@ -97,7 +97,7 @@ func (s *State) spend(from journal.Account, n pricing.Credits, e *journal.Event)
 		return
 	}
 	for _, k := range meterKinds {
-		if m := &o.meters[k]; k.InCredits() && m.roll(k.Period(e.At)) {
+		if m := &o.meters[k]; k.InCredits() && m.roll(s.period(k, e.At)) {
 			m.used += int64(n)
 		}
 	}

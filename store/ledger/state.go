@@ -35,6 +35,10 @@ type State struct {
 	keys         int             // accounts of keys
 	posted, held pricing.Credits // sums over them
 
+	recent    [2]*owner // looked up last: an act asks for its owners many times
+	dayBegins int64     // of the periods below, Unix ms
+	periods   [journal.Kinds]int32
+
 	folding uint64 // number of the act being folded at boot; 0 when acts just happen
 }
 
@@ -130,12 +134,33 @@ func (w *window) drop(at int64) {
 
 // of gives an account's owner, making it.
 func (s *State) of(a journal.Account) *owner {
+	for _, o := range s.recent {
+		if o != nil && o.account == a {
+			return o
+		}
+	}
 	o := s.owners[a]
 	if o == nil {
 		o = &owner{account: a}
 		s.place(o)
 	}
+	s.recent[1] = s.recent[0]
+	s.recent[0] = o
 	return o
+}
+
+// period is k's period at a time. Most times are of the same day as the one
+// before.
+func (s *State) period(k journal.Kind, at time.Time) int32 {
+	const day = 24 * 60 * 60 * 1000
+	ms := at.UnixMilli()
+	if ms < s.dayBegins || ms >= s.dayBegins+day || s.dayBegins == 0 {
+		s.dayBegins = ms - ms%day // whole days since 1970, in UTC
+		for k := range journal.Kinds {
+			s.periods[k] = k.Period(at)
+		}
+	}
+	return s.periods[k]
 }
 
 // place gives an owner a number: a free one, or the next.
