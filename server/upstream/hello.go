@@ -20,18 +20,10 @@ func (s *server) begin(ctx context.Context) (*main, error) {
 	s.mu.Unlock()
 	m := &main{since: s.opt.Now(), answered: s.figures.count()}
 	var err error
-	switch known {
-	case unknown:
+	if known == unknown {
 		err = s.probe(ctx, m)
-	default:
-		m.modern = known == modern
-		m.link, m.about, err = s.dial(ctx, m.modern, nil, true)
-		var rpc *mcp.Error
-		if errors.As(err, &rpc) { // it is not what it was
-			s.mu.Lock()
-			s.era = unknown
-			s.mu.Unlock()
-		}
+	} else {
+		err = s.again(ctx, m, known == modern)
 	}
 	if err == nil && !m.modern {
 		err = m.link.send(ctx, &mcp.Message{Method: "notifications/initialized"}, nil)
@@ -46,6 +38,19 @@ func (s *server) begin(ctx context.Context) (*main, error) {
 		}
 	}
 	return m, nil
+}
+
+// again starts the main link of a server whose era is known from before.
+func (s *server) again(ctx context.Context, m *main, modern bool) (err error) {
+	m.modern = modern
+	m.link, m.about, err = s.dial(ctx, modern, nil, true)
+	var rpc *mcp.Error
+	if errors.As(err, &rpc) { // it is not what it was
+		s.mu.Lock()
+		s.era = unknown
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // explain puts the server's name before an error that lacks it.

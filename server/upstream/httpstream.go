@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,7 +25,7 @@ func (h *httpLink) stream(ctx context.Context, c *call, body io.Reader) {
 		if n > 0 {
 			fails = 0
 		}
-		if err == errEventTooLong {
+		if errors.Is(err, errEventTooLong) {
 			c.finish(nil, &lostError{text: fmt.Sprintf("%s: the server sent a message of more than %d bytes, which is the limit", h.srv.spec.label(), h.srv.opt.Limits.Message)})
 			return
 		}

@@ -41,24 +41,13 @@ func (s *server) call(m *message) {
 	}
 	_ = json.Unmarshal(m.Params, &p)
 	a, said := p.Args, Said{Who: p.Args.Who, Pid: os.Getpid()}
+	said.Child = misbehave(p.Name, a)
 	switch p.Name {
 	case "echo":
 		said.Text = a.Text
 	case "sleep":
 		if s.cancelled(m, time.Duration(a.Ms)*time.Millisecond) {
 			return
-		}
-	case "crash":
-		fmt.Fprintln(os.Stderr, "about to fall over")
-		os.Exit(a.Code)
-	case "half": // the beginning of an answer, then the end
-		_, _ = os.Stdout.WriteString(`{"jsonrpc":"2.0","id":`)
-		os.Exit(1)
-	case "fork":
-		said.Child = spawn()
-	case "flood":
-		for i := range a.N {
-			fmt.Fprintf(os.Stderr, "line %d %s\n", i, strings.Repeat("x", 100))
 		}
 	case "big":
 		s.big(m, a)
@@ -78,7 +67,7 @@ func (s *server) call(m *message) {
 		s.publish("notifications/resources/updated", map[string]any{"uri": a.Text})
 	case "ask":
 		said.Answer = s.ask(a)
-	case "state":
+	case "state", "fork", "flood":
 	default:
 		s.fail(m, -32602, "unknown tool "+p.Name, nil)
 		return
@@ -90,6 +79,25 @@ func (s *server) call(m *message) {
 	if s.is("noend") && p.Name == "echo" {
 		os.Exit(0)
 	}
+}
+
+// misbehave is what concerns the process and not the protocol.
+func misbehave(tool string, a Args) (child int) {
+	switch tool {
+	case "crash":
+		fmt.Fprintln(os.Stderr, "about to fall over")
+		os.Exit(a.Code)
+	case "half": // the beginning of an answer, then the end
+		_, _ = os.Stdout.WriteString(`{"jsonrpc":"2.0","id":`)
+		os.Exit(1)
+	case "fork":
+		return spawn()
+	case "flood":
+		for i := range a.N {
+			fmt.Fprintf(os.Stderr, "line %d %s\n", i, strings.Repeat("x", 100))
+		}
+	}
+	return 0
 }
 
 func (s *server) say(m *message, said Said) {
