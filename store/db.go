@@ -42,6 +42,8 @@ type Options struct {
 	// LockTimeout is how long to wait for another process to let go of the
 	// file; 0 means 200 ms.
 	LockTimeout time.Duration
+	// Now measures how long Views are open, for LongestView; nil does not.
+	Now func() time.Time
 	// Fault is asked before every commit and its error fails it: a full disk
 	// in tests. Nil never fails.
 	Fault func() error
@@ -56,11 +58,13 @@ type DB struct {
 	bolt  *bolt.DB
 	opts  *bolt.Options
 	path  string
+	now   func() time.Time
 	fault func() error
 	doubt func() error
 
 	backups sync.Mutex             // held by the one backup that runs
 	keeper  atomic.Pointer[keeper] // of that backup; nil when none runs
+	longest atomic.Int64           // View so far
 }
 
 // Open opens or makes the database in a state folder, which it makes too
@@ -79,7 +83,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{bolt: db, opts: options, path: path, fault: o.Fault, doubt: o.Doubt}
+	d := &DB{bolt: db, opts: options, path: path, now: o.Now, fault: o.Fault, doubt: o.Doubt}
 	if err := d.migrate(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -212,8 +216,25 @@ func (d *DB) View(fn func(*Snapshot) error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.path, closed(err))
 	}
+	if d.now != nil {
+		began := d.now()
+		defer func() { d.measure(d.now().Sub(began)) }()
+	}
 	return errors.Join(fn(&Snapshot{tx}), tx.Rollback())
 }
+
+func (d *DB) measure(took time.Duration) {
+	for {
+		longest := d.longest.Load()
+		if int64(took) <= longest || d.longest.CompareAndSwap(longest, int64(took)) {
+			return
+		}
+	}
+}
+
+// LongestView is how long the longest View was open since the last time this
+// was asked.
+func (d *DB) LongestView() time.Duration { return time.Duration(d.longest.Swap(0)) }
 
 func closed(err error) error {
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {

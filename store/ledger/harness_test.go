@@ -79,7 +79,7 @@ func (r *rig) open(t tester) {
 			return nil
 		}
 	}
-	db, err := store.Open(r.dir, store.Options{Fault: ask(&r.fault), Doubt: ask(&r.doubt)})
+	db, err := store.Open(r.dir, store.Options{Now: time.Now, Fault: ask(&r.fault), Doubt: ask(&r.doubt)})
 	if err != nil {
 		t.Fatal(err)
 	}

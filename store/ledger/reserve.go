@@ -66,6 +66,7 @@ func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
 	refused = make([][]Refusal, len(calls))
 	for i, c := range calls {
 		s := b.books(c)
+		began := c.At
 		c.At, c.books = now, nil
 		c.Quote = s.quote(&c.Call, c.Price)
 		refused[i] = s.decide(&c.Call, c.Quote)
@@ -77,6 +78,10 @@ func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
 			c.observe(refused[i])
 		default:
 			bad = true
+			if !began.IsZero() {
+				c.Took = max(0, now.Sub(began))
+				c.Gate = c.Took
+			}
 		}
 	}
 	return refused, bad
