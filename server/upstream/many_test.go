@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"paygate/server/mcp"
 	"paygate/server/upstream"
@@ -217,4 +220,92 @@ func TestQuestionsOfSeveralServers(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	}
+}
+
+// website is an SDK server with resources that nobody else has, which takes
+// any subscription.
+func website(t *testing.T, name string) upstream.Spec {
+	srv := sdkServer()
+	read := func(_ context.Context, r *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
+		return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: r.Params.URI, Text: name}}}, nil
+	}
+	srv.AddResource(&sdk.Resource{URI: "file:///" + name, Name: name}, read)
+	srv.AddResource(&sdk.Resource{URI: "file:///both", Name: "both"}, read)
+	srv.AddResourceTemplate(&sdk.ResourceTemplate{URITemplate: "file:///" + name + "s/{id}", Name: name}, read)
+	srv.AddPrompt(&sdk.Prompt{Name: "greet"}, func(context.Context, *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
+		return &sdk.GetPromptResult{Description: name}, nil
+	})
+	return upstream.Spec{Prefix: name, URL: newSite(t, streamable(srv, nil)).URL}
+}
+
+func TestResourcesAndPromptsAreRoutedBack(t *testing.T) {
+	t.Parallel()
+	s := start(t, upstream.Options{}, website(t, "one"), prefixed(spec(t, "legacy"), "none"), website(t, "two"))
+	c := dial(t, s, "key_a")
+	for uri, want := range map[string]string{"file:///one": "one", "file:///two": "two", "file:///twos/7": "two", "file:///both": "one"} {
+		if got := ask(t, c, "resources/read", `{"uri":"`+uri+`"}`); !strings.Contains(string(got.Result), `"text":"`+want+`"`) {
+			t.Errorf("%s: %s", uri, got.Result)
+		}
+		ask(t, c, "resources/subscribe", `{"uri":"`+uri+`"}`)
+	}
+	if got := ask(t, c, "prompts/get", `{"name":"two:greet"}`); !strings.Contains(string(got.Result), `"two"`) {
+		t.Errorf("prompt %s", got.Result)
+	}
+	if got := string(ask(t, c, "prompts/list", `{}`).Result); !strings.Contains(got, `"one:greet"`) || !strings.Contains(got, `"two:greet"`) {
+		t.Errorf("prompts %s", got)
+	}
+	got := string(ask(t, c, "resources/list", `{}`).Result)
+	if strings.Count(got, `"file:///both"`) != 1 || !strings.Contains(got, `"two":"collision: file:///both is also offered by one`) {
+		t.Errorf("resources %s", got)
+	}
+}
+
+func TestMergedListsPage(t *testing.T) {
+	t.Parallel()
+	paged := func(name string, n int) upstream.Spec {
+		srv := sdk.NewServer(&sdk.Implementation{Name: name, Version: "1"}, &sdk.ServerOptions{PageSize: 2})
+		for i := range n {
+			sdk.AddTool(srv, &sdk.Tool{Name: fmt.Sprint("tool", i)}, func(context.Context, *sdk.CallToolRequest, sayArgs) (*sdk.CallToolResult, any, error) {
+				return nil, nil, nil
+			})
+		}
+		return upstream.Spec{Prefix: name, URL: newSite(t, streamable(srv, nil)).URL}
+	}
+	s := start(t, upstream.Options{}, paged("a", 5), paged("b", 1), paged("c", 3))
+	c := dial(t, s, "key_a")
+	var names []string
+	pages := 0
+	for cursor := "{}"; cursor != ""; pages++ {
+		var l list
+		if err := json.Unmarshal(ask(t, c, "tools/list", cursor).Result, &l); err != nil {
+			t.Fatal(err)
+		}
+		for _, tool := range l.Tools {
+			names = append(names, tool.Name)
+		}
+		cursor = ""
+		if l.Next != "" {
+			cursor = `{"cursor":"` + l.Next + `"}`
+		}
+	}
+	slices.Sort(names)
+	if want := "a:tool0 a:tool1 a:tool2 a:tool3 a:tool4 b:tool0 c:tool0 c:tool1 c:tool2"; strings.Join(names, " ") != want || pages != 3 {
+		t.Errorf("%d pages of %v", pages, names)
+	}
+	_, err := c.Call(context.Background(), &mcp.Message{ID: json.RawMessage("1"), Method: "tools/list", Params: json.RawMessage(`{"cursor":"nonsense"}`)}, nil)
+	var rpc *mcp.Error
+	if !errors.As(err, &rpc) || rpc.Code != -32602 {
+		t.Errorf("a foreign cursor: %v", err)
+	}
+}
+
+func TestNewsOfModernServers(t *testing.T) {
+	t.Parallel()
+	srv := sdkServer()
+	s := start(t, upstream.Options{}, upstream.Spec{URL: newSite(t, streamable(srv, &sdk.StreamableHTTPOptions{Stateless: true})).URL})
+	until(t, "two tools", func() bool { return s.Status()[0].Tools == 2 })
+	until(t, "a third", func() bool {
+		srv.AddTool(&sdk.Tool{Name: "third", InputSchema: json.RawMessage(`{"type":"object"}`)}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) { return nil, nil })
+		return s.Status()[0].Tools == 3
+	})
 }

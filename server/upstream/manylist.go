@@ -147,10 +147,11 @@ func (m *many) adorn(k kind, item json.RawMessage, srv *server) json.RawMessage 
 		m.all.owners.set("task "+text(item, "taskId"), prefix)
 		return item
 	}
-	if uri := identity(k, item); !k.named && uri != "" {
-		if m.all.owners.of(uri) == "\x00" {
-			m.all.owners.set(uri, prefix)
-		}
+	switch uri := identity(k, item); k.items {
+	case "resources":
+		m.all.owners.claim(uri, prefix)
+	case "resourceTemplates":
+		m.all.owners.template(uri, prefix)
 	}
 	return set(item, "description", strings.TrimSpace("["+prefix+"] "+text(item, "description")))
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"paygate/server/mcp"
 )
@@ -90,7 +91,15 @@ func taskID(result json.RawMessage) string {
 // byURI routes by a resource's URI: to the server that has listed it, whose
 // template it matches, or to whoever knows it.
 func (m *many) byURI(ctx context.Context, uri string, req *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
-	if srv, err := m.all.find(m.all.owners.of(uri)); err == nil {
+	owner := m.all.owners.of(uri)
+	if owner == "\x00" && m.all.owners.ask(m.all.opt.Now()) {
+		for _, method := range []string{"resources/list", "resources/templates/list"} {
+			// What it teaches is in owners; what goes wrong here will again below.
+			_, _ = m.list(ctx, &mcp.Message{ID: req.ID, Method: method, Params: m.bare(req)})
+		}
+		owner = m.all.owners.of(uri)
+	}
+	if srv, err := m.all.find(owner); err == nil {
 		return m.forward(ctx, srv, req, during)
 	}
 	known, _ := m.all.abouts(ctx)
@@ -130,6 +139,16 @@ func (m *many) task(ctx context.Context, req *mcp.Message, during func(*mcp.Mess
 		return nil, refuse(-32602, "task %q: no server has it", cut(id, 200))
 	}
 	return m.forward(ctx, srv, req, during)
+}
+
+// bare is the params of a request about nothing but itself, as req's client
+// would send it.
+func (m *many) bare(req *mcp.Message) json.RawMessage {
+	meta := lookup(req.Params, "_meta")
+	if meta == nil || !m.modern {
+		return json.RawMessage("{}")
+	}
+	return marshal(map[string]json.RawMessage{"_meta": meta})
 }
 
 // everywhere asks all servers that have a capability. It succeeds if one does.
@@ -172,8 +191,10 @@ func (m *many) everywhere(ctx context.Context, req *mcp.Message, capability stri
 // owners remembers which server a resource or task is of. It is a memory, not
 // a truth: what it forgets is found again by asking.
 type owners struct {
-	mu sync.Mutex
-	by map[string]string
+	mu        sync.Mutex
+	by        map[string]string
+	templates map[string]string // by what stands before the first variable
+	asked     time.Time
 }
 
 const maxOwners = 50_000
@@ -187,6 +208,40 @@ func (o *owners) set(what, prefix string) {
 	o.by[what] = prefix
 }
 
+// claim is set, unless another has it: who comes first in the configuration.
+func (o *owners) claim(what, prefix string) {
+	o.mu.Lock()
+	_, taken := o.by[what]
+	o.mu.Unlock()
+	if !taken {
+		o.set(what, prefix)
+	}
+}
+
+// template remembers whose resources begin like a template.
+func (o *owners) template(uri, prefix string) {
+	head, _, _ := strings.Cut(uri, "{")
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.templates == nil || len(o.templates) >= 1000 {
+		o.templates = map[string]string{}
+	}
+	if _, taken := o.templates[head]; !taken && head != "" {
+		o.templates[head] = prefix
+	}
+}
+
+// ask says whether it is time to have all lists read again.
+func (o *owners) ask(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now.Sub(o.asked) < 10*time.Second {
+		return false
+	}
+	o.asked = now
+	return true
+}
+
 // of returns the prefix, or what is no prefix.
 func (o *owners) of(what string) string {
 	o.mu.Lock()
@@ -194,5 +249,11 @@ func (o *owners) of(what string) string {
 	if prefix, ok := o.by[what]; ok {
 		return prefix
 	}
-	return "\x00"
+	best, owner := "", "\x00"
+	for head, prefix := range o.templates {
+		if strings.HasPrefix(what, head) && len(head) > len(best) {
+			best, owner = head, prefix
+		}
+	}
+	return owner
 }

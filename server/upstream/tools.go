@@ -57,6 +57,19 @@ func (s *server) toolsOf(ctx context.Context, m *main) ([]json.RawMessage, error
 	return tools, nil
 }
 
+// subscribe listens for changes on a modern link, for as long as it lives. A
+// server that does not offer it tells nothing, and that is all.
+func (s *server) subscribe(ctx context.Context, v *view, hear func(*mcp.Message)) {
+	params := struct {
+		Meta ownMeta         `json:"_meta"`
+		Want map[string]bool `json:"notifications"`
+	}{s.meta(), map[string]bool{"toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true}}
+	_, err := v.Call(ctx, &mcp.Message{ID: json.RawMessage(`"changes"`), Method: listen, Params: marshal(params)}, hear)
+	if err != nil && ctx.Err() == nil {
+		s.log.Debug("no news of changed lists", "error", err)
+	}
+}
+
 // page is the params of a list request in the era of m.
 func (s *server) page(m *main, cursor string) json.RawMessage {
 	p := struct {
@@ -70,12 +83,12 @@ func (s *server) page(m *main, cursor string) json.RawMessage {
 	return marshal(p)
 }
 
-// count says hello on the main link and counts the tools, then again whenever
-// the server says that they changed.
+// count counts the tools, and again whenever the server says that they
+// changed.
 func (s *server) count(ctx context.Context, m *main) {
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
-	v := newView(m.link, nil, func(n *mcp.Message) {
+	hear := func(n *mcp.Message) {
 		if strings.HasSuffix(n.Method, "/list_changed") {
 			s.ring(s, n.Method)
 		}
@@ -85,11 +98,16 @@ func (s *server) count(ctx context.Context, m *main) {
 			default:
 			}
 		}
-	})
+	}
+	v := newView(m.link, nil, hear)
 	if v == nil {
 		return
 	}
 	defer func() { _ = v.Close() }()
+	v.greeted = true
+	if m.modern {
+		s.loops.Go(func() { s.subscribe(ctx, v, hear) })
+	}
 	for {
 		select {
 		case <-changed:
