@@ -71,6 +71,7 @@ type Event struct {
 const (
 	TypeCall     = "call"
 	TypeBoot     = "boot"              // the gateway started: calls that were open have ended
+	TypeTrimmed  = "journal.trimmed"   // Data {"first"}: what is before was forgotten
 	TypeMode     = "mode.changed"      // Data {"mode"}: shadow mode began or ended
 	TypeReserved = "credits.reserved"  // Hold: a reservation was made
 	TypeCommit   = "credits.committed" // Hold: it was taken; the posting is in Posts

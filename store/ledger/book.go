@@ -77,7 +77,9 @@ type Book struct {
 	cells   round
 	keyless flood
 
-	journal *journal.Journal
+	journal  *journal.Journal
+	trimming sync.Mutex // held by the one Trim that runs
+
 	wake    chan struct{} // somebody waits for what is queued
 	soon    chan struct{} // something is queued that nobody waits for
 	closing chan struct{}

@@ -42,7 +42,10 @@ func (p *Proof) fault(format string, args ...any) {
 // with the fold as it is at the very act up to which they were copied.
 func (b *Book) Verify(ctx context.Context, progress func(done float64)) (Proof, error) {
 	p := Proof{At: b.opts.Now().UTC()}
-	f := &refold{db: b.db, real: NewState(false), proof: &p, seen: map[journal.Account]bool{}}
+	f, _, err := newRefold(b.db, &p)
+	if err != nil {
+		return p, fmt.Errorf("proof: %w", err)
+	}
 	if progress == nil {
 		progress = func(float64) {}
 	}
@@ -123,6 +126,7 @@ type refold struct {
 	done        uint64                   // folded up to here
 	block       *journal.Block           // the one that done is in
 	prev        journal.Hash
+	clock       int64  // the latest time folded, Unix ms
 	aim         uint64 // for progress
 	progress    func(float64)
 }
@@ -175,8 +179,10 @@ func (f *refold) act(seq uint64, act journal.Act) {
 	}
 	e := act.Event
 	if e == nil {
+		f.clock = max(f.clock, act.Admit.At.UnixMilli())
 		return
 	}
+	f.clock = max(f.clock, e.At.UnixMilli())
 	f.proof.Entries += uint64(len(e.Posts))
 	if e.Call != nil && e.Call.Charged > 0 {
 		f.proof.Entries++
