@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -176,7 +177,8 @@ func set(obj json.RawMessage, name, value string) json.RawMessage {
 	if old != nil {
 		return out
 	}
-	end := strings.LastIndexByte(string(obj), '}')
+	obj = bytes.TrimSpace(obj)
+	end := len(obj) - 1
 	out = append(json.RawMessage{}, obj[:end]...)
 	if strings.TrimSpace(string(obj[1:end])) != "" {
 		out = append(out, ',')

@@ -198,7 +198,7 @@ func (e *tooLong) id() (uint64, bool) {
 // readLine reads one line without its newline. The line belongs to the caller.
 func readLine(br *bufio.Reader, limit int) ([]byte, error) {
 	part, err := br.ReadSlice('\n')
-	if err == nil {
+	if err == nil && len(part) <= limit {
 		return append(make([]byte, 0, len(part)-1), part[:len(part)-1]...), nil
 	}
 	line := append([]byte(nil), part...)
@@ -213,14 +213,14 @@ func readLine(br *bufio.Reader, limit int) ([]byte, error) {
 		line = line[:n-1]
 	}
 	if len(line) > limit {
-		return nil, &tooLong{head: line[:4<<10], tail: line[len(line)-min(len(line), 256):]}
+		return nil, &tooLong{head: line[:min(len(line), 4<<10)], tail: line[len(line)-min(len(line), 256):]}
 	}
 	return line, err
 }
 
 // skipLine reads a line that is too long to its end and keeps its two ends.
 func skipLine(br *bufio.Reader, line []byte) error {
-	long := &tooLong{head: append([]byte(nil), line[:4<<10]...)}
+	long := &tooLong{head: append([]byte(nil), line[:min(len(line), 4<<10)]...)}
 	for {
 		part, err := br.ReadSlice('\n')
 		long.tail = append(long.tail, part...)
