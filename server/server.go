@@ -20,7 +20,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"paygate/pricing"
 	"paygate/server/config"
 	"paygate/server/gate"
 	"paygate/server/keys"
@@ -28,7 +27,6 @@ import (
 	"paygate/server/upstream"
 	"paygate/store"
 	"paygate/store/ledger"
-	"paygate/store/sheets"
 
 	"golang.org/x/net/netutil"
 )
@@ -91,14 +89,7 @@ func (s *Server) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.book, err = ledger.Open(db, ledger.Options{Now: s.opts.Now, Log: s.opts.Log, Sheet: func(hash string) (*pricing.Sheet, error) {
-		var sheet *pricing.Sheet
-		err := db.View(func(snap *store.Snapshot) (err error) {
-			sheet, err = sheets.Get(snap, hash)
-			return err
-		})
-		return sheet, err
-	}})
+	s.book, err = ledger.Open(db, ledger.Options{Now: s.opts.Now, Log: s.opts.Log, Sheet: sheetOf(db)})
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}

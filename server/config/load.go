@@ -120,10 +120,10 @@ func flagName(setting string) string {
 	return strings.ToLower(strings.ReplaceAll(variableName(setting), "_", "-"))
 }
 
-// scalar reads what a variable or flag says: JSON where it looks like a list,
-// an object, a number or a truth value, text otherwise.
+// scalar reads what a variable or flag says: JSON where it is JSON, text
+// otherwise.
 func scalar(value string) *node {
-	if n, found := parseJSON([]byte(value)); n != nil && len(found) == 0 && n.kind != text {
+	if n, found := parseJSON([]byte(value)); n != nil && len(found) == 0 {
 		n.line, n.column = 0, 0
 		return n
 	}

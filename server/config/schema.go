@@ -54,7 +54,8 @@ func (d *decoder) object(path string, n *node, known settings, later map[string]
 
 func str(to *string) setting {
 	return func(d *decoder, path string, n *node) {
-		if n.kind != text {
+		typed := n.line == 0 && (n.kind == number || n.kind == boolean) // a variable has no quotes
+		if n.kind != text && !typed {
 			d.bad(n, path, "must be text, not %s", n.kind)
 			return
 		}
@@ -251,7 +252,7 @@ func imports(to *map[string]pricing.Credits) setting {
 		*to = map[string]pricing.Credits{}
 		for _, m := range n.members {
 			var c pricing.Credits
-			credits(&c)(d, path+"."+m.name, m.value)
+			credits(&c)(d, path, m.value) // the name is a secret
 			(*to)[m.name] = c
 		}
 	}

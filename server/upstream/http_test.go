@@ -331,3 +331,26 @@ func (c *cutter) Write(b []byte) (int, error) {
 }
 
 func (c *cutter) Flush() { c.ResponseWriter.(http.Flusher).Flush() }
+
+func TestPooledSessionsAreBounded(t *testing.T) {
+	t.Parallel()
+	web := newSite(t, streamable(sdkServer(), nil))
+	s := start(t, upstream.Options{Limits: upstream.Limits{Pooled: 2}}, upstream.Spec{URL: web.URL})
+	conns := map[string]*mcp.Opened{}
+	for _, who := range []string{"a", "b", "c"} {
+		conns[who] = open(t, s, mcp.Dial{Caller: who, Shared: true})
+		say(t, conns[who], who)
+	}
+	<-conns["a"].Done()
+	say(t, conns["c"], "c")
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(func() { stop(); wg.Wait() })
+	for _, who := range []string{"b", "c"} {
+		wg.Go(func() { _, _ = conns[who].Call(ctx, sayRequest(who, 60000), nil) })
+	}
+	until(t, "two calls", func() bool { return s.Status()[0].InFlight == 2 })
+	if _, err := s.Open(context.Background(), mcp.Dial{Caller: "d", Shared: true}); !errors.Is(err, upstream.ErrBusy) {
+		t.Errorf("error %v", err)
+	}
+}

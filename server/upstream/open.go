@@ -199,6 +199,9 @@ type slot struct {
 }
 
 func (s *server) pooled(ctx context.Context, key, caller string, d mcp.Dial) (*mcp.Opened, error) {
+	if err := s.makeRoom(key); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	sl := s.slots[key]
 	if sl == nil || sl.broken() {
@@ -229,6 +232,36 @@ func (s *server) pooled(ctx context.Context, key, caller string, d mcp.Dial) (*m
 		about = &copied
 	}
 	return s.join(l, about, false, d)
+}
+
+// makeRoom ends the pooled HTTP session unused for longest if another one
+// would be too many; children are counted by their seats.
+func (s *server) makeRoom(key string) error {
+	s.mu.Lock()
+	_, there := s.slots[key]
+	full := len(s.slots) >= s.opt.Limits.Pooled
+	s.mu.Unlock()
+	if there || !full || s.spec.URL == "" {
+		return nil
+	}
+	var oldest *slot
+	var since time.Time
+	for _, sl := range s.openSlots() {
+		if at, ok := sl.idle(); ok && (oldest == nil || at.Before(since)) {
+			oldest, since = sl, at
+		}
+	}
+	if oldest == nil || !s.retire(oldest) {
+		return fmt.Errorf("%s: %w: all %d pooled sessions are in the middle of a call; try again in a moment", s.spec.label(), ErrBusy, s.opt.Limits.Pooled)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, sl := range s.slots {
+		if sl == oldest {
+			delete(s.slots, k)
+		}
+	}
+	return nil
 }
 
 // fill opens the slot's conversation.

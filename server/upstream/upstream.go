@@ -45,6 +45,7 @@ type Options struct {
 type Limits struct {
 	Message      int           // longest message of a server in bytes (64 MiB)
 	PerKey       int           // children of one key (16)
+	Pooled       int           // pooled HTTP sessions of one server (256)
 	Children     int           // children in all, the ones kept by the gateway itself not counted (64)
 	Handshake    time.Duration // how long a server may take to say hello (60 s)
 	Probe        time.Duration // how long silence means "old era" once the old era has answered (3 s)
@@ -121,6 +122,7 @@ func (o Options) withDefaults() Options {
 	or(&l.Message, 64<<20)
 	or(&l.PerKey, 16)
 	or(&l.Children, 64)
+	or(&l.Pooled, 256)
 	or(&l.Handshake, time.Minute)
 	or(&l.Probe, 3*time.Second)
 	or(&l.Grace, 2*time.Second)

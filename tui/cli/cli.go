@@ -40,6 +40,7 @@ type World struct {
 	Now      func() time.Time
 	Version  string
 
+	Split    func(command string) ([]string, error) // a command line, as a shell splits it
 	Wrap     func(ctx context.Context, w Wrap) error
 	Validate func(file string) (findings []string, bad bool, err error)
 	Doctor   func(ctx context.Context, w Wrap, asJSON bool) error

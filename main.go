@@ -1,0 +1,419 @@
+// PayGate puts a price on any MCP server.
+//
+// One process is an HTTP gateway that agents call at /mcp with an API key, and
+// beside it a dashboard in the terminal. This file is where the outside world
+// (arguments, environment, clock, standard streams, signals, the exit code) is
+// touched, and where the parts are put together:
+//
+//	pricing  what a call costs; pure
+//	store    the file; store/journal what happened; store/ledger who has how much
+//	server   the gateway: gate, keys, MCP, the servers behind it, the HTTP API
+//	tui      the dashboard and the command line, which see only the API
+//
+// ARCHITECTURE.md follows one call through them.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	charmlog "charm.land/log/v2"
+	"golang.org/x/term"
+
+	"paygate/pricing"
+	"paygate/server"
+	"paygate/server/api/client"
+	"paygate/server/config"
+	"paygate/server/upstream"
+	"paygate/store"
+	"paygate/tui"
+	"paygate/tui/cli"
+	"paygate/tui/demo"
+)
+
+// version is set by the release build.
+var version = ""
+
+func main() {
+	// An idle gateway should not keep what a burst of calls has used.
+	debug.SetGCPercent(75)
+	ctx, stop := interruptible()
+	defer stop()
+	w := &cli.World{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: versionOf(),
+		Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
+		Split:    upstream.ParseCommand, Exit: exitCode}
+	p := &program{world: w}
+	w.Wrap, w.Validate, w.Doctor, w.Attach = p.wrap, p.validate, p.doctor, p.attach
+	w.Backup, w.Restore, w.Compact, w.Reset = p.backup, p.restore, p.compact, p.reset
+	w.Demo = p.demo
+	w.DemoTool = func(ctx context.Context) error { return demo.Serve(ctx, os.Stdin, os.Stdout) }
+	code := cli.Run(ctx, w)
+	stop()
+	os.Exit(code)
+}
+
+// interruptible ends its context at the first signal to stop, and the process
+// at the second.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(cli.ExitInterrupted)
+	}()
+	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
+func versionOf() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		return info.Main.Version
+	}
+	return "dev"
+}
+
+func exitCode(err error) int {
+	var findings config.Errors
+	switch {
+	case errors.Is(err, store.ErrLocked), errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrTooNew):
+		return cli.ExitState
+	case errors.As(err, &findings):
+		return cli.ExitUsage
+	}
+	return cli.ExitError
+}
+
+// program does what the commands cannot do through the API.
+type program struct{ world *cli.World }
+
+// load reads the configuration that a command names.
+func (p *program) load(w cli.Wrap) (*config.All, []config.Diagnostic) {
+	file := w.File
+	if file == "" {
+		file = envOf(p.world.Env, "PAYGATE_CONFIG")
+	}
+	return config.Load(config.Source{File: file, Env: p.world.Env, Flags: w.Flags})
+}
+
+func envOf(env []string, name string) string {
+	for _, pair := range env {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// logger writes to standard error when there is no dashboard, and always
+// remembers the last lines for it.
+func (p *program) logger(all *config.All, logs *server.Logs, quiet bool) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(all.LogLevel)) // the configuration has checked it
+	var out slog.Handler = charmlog.NewWithOptions(p.world.Err, charmlog.Options{ReportTimestamp: true, TimeFormat: "2006-01-02 15:04:05.000", Level: charmlog.Level(level)})
+	if all.LogFormat == "json" {
+		out = slog.NewJSONHandler(p.world.Err, &slog.HandlerOptions{Level: level})
+	}
+	if quiet {
+		return slog.New(logs)
+	}
+	return slog.New(slog.NewMultiHandler(out, logs))
+}
+
+// wrap serves until it is told to stop.
+func (p *program) wrap(ctx context.Context, w cli.Wrap) error {
+	all, found := p.load(w)
+	if config.Failed(found) {
+		return config.Errors(found)
+	}
+	if len(all.Servers) == 0 {
+		return &cli.UsageError{Message: "there is no MCP server to serve: give --server COMMAND, --remote-url URL, or a file with --config"}
+	}
+	return p.serve(ctx, all, w, false, nil)
+}
+
+// serve runs the gateway, and the dashboard beside it unless headless. ready
+// runs once it listens.
+func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, isDemo bool, ready func(ctx context.Context, s *server.Server, url string) error) error {
+	dashboard := !w.Headless && !w.DryRun && p.world.Terminal
+	logs := server.NewLogs()
+	log := p.logger(all, logs, dashboard)
+	for _, s := range all.Servers {
+		if err := upstream.FindCommand(upstream.Spec{Command: s.Command, Env: s.Env, Dir: s.Dir}); err != nil {
+			return err
+		}
+	}
+	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Load: func() (*config.All, []config.Diagnostic) { return p.load(w) },
+		Now: time.Now, Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: isDemo})
+	if err != nil {
+		return explain(err, all)
+	}
+	err = p.run(ctx, s, all, w, dashboard, log, ready)
+	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, s.Close(ended))
+}
+
+func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w cli.Wrap, dashboard bool, log *slog.Logger, ready func(context.Context, *server.Server, string) error) error {
+	if w.DryRun {
+		return s.PriceTable(ctx, p.world.Out)
+	}
+	l, err := s.Listen(ctx)
+	if err != nil {
+		return explain(err, all)
+	}
+	url := "http://" + l.Addr().String()
+	clean, err := p.leaveFiles(s, all, url)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer clean()
+	if !dashboard {
+		p.greet(s, all, url, log)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- s.Run(ctx, l) }()
+	go p.onHangup(ctx, s, log)
+	if ready != nil {
+		if err := ready(ctx, s, url); err != nil {
+			stop()
+			return errors.Join(err, <-served)
+		}
+	}
+	if dashboard {
+		exit, err := tui.Run(ctx, tui.Options{Client: client.InProcess(s.Owner()), Input: os.Stdin, Output: os.Stdout, Env: p.world.Env, ASCII: w.ASCII, Theme: w.Theme,
+			Inside: true, URL: url, Version: p.world.Version})
+		if err != nil && ctx.Err() == nil {
+			log.Error("the dashboard ended; the gateway serves on", "error", err)
+		} else if exit == tui.Quit {
+			stop()
+		}
+		p.farewell(exit, url)
+	}
+	return <-served
+}
+
+func (p *program) farewell(exit tui.Exit, url string) {
+	if exit == tui.Headless {
+		_, _ = fmt.Fprintf(p.world.Err, "serving on at %s/mcp; ctrl+c drains and stops, \"paygate attach\" opens the dashboard again\n", url)
+	}
+}
+
+// explain says what to do about errors of the start.
+func explain(err error, all *config.All) error {
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return fmt.Errorf("%w; stop it, or give this one another --state-dir", err)
+	case errors.Is(err, store.ErrCorrupt):
+		return fmt.Errorf("%w; restore a backup with \"paygate restore\"", err)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use: stop what listens there, or choose another --port", net.JoinHostPort(all.Host, fmt.Sprint(all.Port)))
+	}
+	return err
+}
+
+// leaveFiles leaves the address, and a key for the owner where one was made,
+// in the state folder for the local command line.
+func (p *program) leaveFiles(s *server.Server, all *config.All, url string) (clean func(), err error) {
+	address := filepath.Join(all.StateDir, cli.AddressFile)
+	if err := os.WriteFile(address, []byte(url+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	token := all.AdminKey
+	if made := s.Bootstrap(); made != "" {
+		token = made
+	}
+	if token != "" {
+		if err := os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(token+"\n"), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return func() { _ = os.Remove(address) }, nil
+}
+
+// greet says once where everything is.
+func (p *program) greet(s *server.Server, all *config.All, url string, log *slog.Logger) {
+	mode := "live: calls are charged"
+	if all.ShadowMode {
+		mode = "shadow: nothing is charged"
+	}
+	log.Info("serving", "mcp", url+"/mcp", "state", all.StateDir, "mode", mode)
+	if made := s.Bootstrap(); made != "" {
+		_, _ = fmt.Fprintf(p.world.Err, "admin key, shown only now: %s\nmake a first API key:  paygate keys create --name first --credits 100 --state-dir %s\n", made, all.StateDir)
+	}
+}
+
+// onHangup reads the configuration again at SIGHUP.
+func (p *program) onHangup(ctx context.Context, s *server.Server, log *slog.Logger) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		}
+		changed, skipped, found, err := s.Reload(ctx, "SIGHUP")
+		switch {
+		case config.Failed(found):
+			log.Error("the configuration has mistakes; the old one stays", "mistakes", config.Errors(found).Error())
+		case err != nil:
+			log.Error("the configuration was not taken; the old one stays", "error", err)
+		default:
+			log.Info("configuration read again", "changed", strings.Join(changed, " "), "needs a restart", strings.Join(skipped, " "))
+		}
+	}
+}
+
+func (p *program) attach(ctx context.Context, c *client.Client, ascii bool, theme string) error {
+	if err := c.Do(ctx, "GET", "/admin/mode", nil, nil); err != nil {
+		return err
+	}
+	_, err := tui.Run(ctx, tui.Options{Client: c, Input: os.Stdin, Output: os.Stdout, Env: p.world.Env, ASCII: ascii, Theme: theme, URL: c.URL(), Version: p.world.Version})
+	return err
+}
+
+func (p *program) validate(file string) (lines []string, bad bool, err error) {
+	_, found := config.Load(config.Source{File: file})
+	for _, d := range found {
+		lines = append(lines, d.String())
+	}
+	return lines, config.Failed(found), nil
+}
+
+// state is the state folder that an offline command works on.
+func (p *program) state(w cli.Wrap) (*config.All, error) {
+	all, found := p.load(w)
+	if config.Failed(found) {
+		return nil, config.Errors(found)
+	}
+	if _, err := os.Stat(filepath.Join(all.StateDir, store.FileName)); err != nil {
+		return nil, fmt.Errorf("there is no state in %s; name its folder with --state-dir", all.StateDir)
+	}
+	return all, nil
+}
+
+func (p *program) doctor(ctx context.Context, w cli.Wrap, asJSON bool) error {
+	all, err := p.state(w)
+	if err != nil {
+		return err
+	}
+	return explain(server.Doctor(ctx, all.StateDir, time.Now, p.world.Out, p.world.Err, asJSON), all)
+}
+
+func (p *program) backup(ctx context.Context, w cli.Wrap, to string) error {
+	all, err := p.state(w)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(all.StateDir, store.Options{})
+	if err != nil {
+		return explain(err, all)
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	err = errors.Join(db.Backup(ctx, f), f.Sync(), f.Close(), db.Close())
+	if err != nil {
+		err = errors.Join(err, os.Remove(to))
+	}
+	return err
+}
+
+func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
+	all, found := p.load(w)
+	if config.Failed(found) {
+		return config.Errors(found)
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(store.Restore(ctx, all.StateDir, f), f.Close())
+	if errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("%w in %s; restore into another folder with --state-dir", err, all.StateDir)
+	}
+	return err
+}
+
+func (p *program) compact(_ context.Context, w cli.Wrap) error {
+	all, err := p.state(w)
+	if err != nil {
+		return err
+	}
+	before, after, err := store.Compact(all.StateDir)
+	if err != nil {
+		return explain(err, all)
+	}
+	_, err = fmt.Fprintf(p.world.Out, "%s: %.1f MB before, %.1f MB now\n", all.StateDir, float64(before)/1e6, float64(after)/1e6)
+	return err
+}
+
+func (p *program) reset(ctx context.Context, w cli.Wrap) (string, error) {
+	all, err := p.state(w)
+	if err != nil {
+		return "", err
+	}
+	key, err := server.ResetAdmin(ctx, all.StateDir, time.Now, rand.Reader)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(key+"\n"), 0o600)
+	}
+	return key, explain(err, all)
+}
+
+// demo serves the demo server to the demo's agents, in a folder that goes when
+// it ends.
+func (p *program) demo(ctx context.Context, headless bool, port string) error {
+	dir, err := os.MkdirTemp("", "paygate-demo")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	all := config.Defaults()
+	all.Name, all.StateDir, all.LogLevel, all.GlobalRateLimit, all.RefundOnFailure = "PayGate demo", dir, "warn", 600, true
+	all.Servers = []config.Server{{Command: self, Args: []string{"demo-server"}}}
+	if _, err := fmt.Sscan(port, &all.Port); err != nil {
+		return &cli.UsageError{Message: fmt.Sprintf("--port %q is not a number", port)}
+	}
+	for _, t := range demo.Tools() {
+		all.Tools[t.Name] = config.Tool{Price: pricing.ToolPrice{PerCall: pricing.Credits(t.Price)}}
+	}
+	agents, stop := context.WithCancel(ctx)
+	defer stop()
+	return p.serve(ctx, &all, cli.Wrap{Headless: headless}, true, func(ctx context.Context, s *server.Server, url string) error {
+		keys := map[string]string{}
+		owner := client.InProcess(s.Owner())
+		for _, a := range demo.Agents() {
+			var made struct{ Key string }
+			if err := owner.Do(ctx, "POST", "/keys", map[string]any{"name": a.Name, "credits": a.Credits, "deniedTools": a.Denied}, &made); err != nil {
+				return err
+			}
+			keys[a.Name] = made.Key
+		}
+		go demo.Run(agents, url+"/mcp", keys)
+		return nil
+	})
+}

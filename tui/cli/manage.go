@@ -1,0 +1,348 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"paygate/server/api"
+	"paygate/server/api/client"
+)
+
+// The commands that manage a running gateway.
+
+// group makes a command whose subcommands speak to a gateway.
+func group(use, short string) (*cobra.Command, *remote) {
+	cmd, r := &cobra.Command{Use: use, Short: short}, &remote{}
+	r.flags(cmd)
+	return cmd, r
+}
+
+// action is a subcommand that asks the gateway one thing and shows the answer.
+func (w *World) action(r *remote, use, short string, args cobra.PositionalArgs, run func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
+		c, err := w.client(r)
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), c, args)
+	}}
+}
+
+// show prints an answer: as it came with --json, as lines otherwise.
+func (w *World) show(r *remote, answer any, lines func()) error {
+	if !r.json {
+		lines()
+		return nil
+	}
+	text, err := json.MarshalIndent(answer, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w.Out, string(text))
+	return err
+}
+
+func (w *World) say(format string, args ...any) { _, _ = fmt.Fprintf(w.Out, format+"\n", args...) }
+
+func (w *World) table(head string, rows func(row func(cells ...any))) {
+	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, head)
+	rows(func(cells ...any) {
+		texts := make([]string, len(cells))
+		for i, c := range cells {
+			texts[i] = fmt.Sprint(c)
+		}
+		_, _ = fmt.Fprintln(t, strings.Join(texts, "\t"))
+	})
+	_ = t.Flush() // to Out, whose errors show nowhere
+}
+
+func (w *World) keys() *cobra.Command {
+	cmd, r := group("keys", "API keys")
+	cmd.AddCommand(w.keysCreate(r), w.keysList(r))
+	simple := func(use, short, path string, extra func(args []string) map[string]any, args int) {
+		cmd.AddCommand(w.action(r, use, short, cobra.ExactArgs(args), func(ctx context.Context, c *client.Client, args []string) error {
+			body := extra(args)
+			body["key"] = args[0]
+			var out map[string]any
+			if err := c.Do(ctx, "POST", path, body, &out); err != nil {
+				return err
+			}
+			return w.show(r, out, func() {
+				if key, ok := out["newKey"]; ok {
+					w.say("%s", key)
+				}
+				w.say("%s", out["message"])
+			})
+		}))
+	}
+	none := func([]string) map[string]any { return map[string]any{} }
+	simple("revoke KEY", "Revoke a key for good", "/keys/revoke", none, 1)
+	simple("suspend KEY", "Suspend a key", "/keys/suspend", none, 1)
+	simple("resume KEY", "Resume a key", "/keys/resume", none, 1)
+	simple("limit KEY CREDITS", "Set what a key may spend in its life; 0 for no limit", "/limits", func(a []string) map[string]any { return map[string]any{"spendingLimit": a[1]} }, 2)
+	simple("allow KEY TOOLS", "Set the tools a key may call, with commas; * stands for any run of characters", "/keys/acl", func(a []string) map[string]any { return map[string]any{"allowedTools": split(a[1])} }, 2)
+	simple("deny KEY TOOLS", "Set the tools a key may not call", "/keys/acl", func(a []string) map[string]any { return map[string]any{"deniedTools": split(a[1])} }, 2)
+	rotate := w.keysRotate(r)
+	cmd.AddCommand(rotate)
+	return cmd
+}
+
+func (w *World) keysRotate(r *remote) *cobra.Command {
+	grace := time.Duration(0)
+	cmd := w.action(r, "rotate KEY", "Give a key a new secret", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		var out struct{ NewKey, Message string }
+		if err := c.Do(ctx, "POST", "/keys/rotate", map[string]any{"key": args[0], "graceSeconds": int(grace.Seconds())}, &out); err != nil {
+			return err
+		}
+		return w.show(r, out, func() { w.say("%s\n%s", out.NewKey, out.Message) })
+	})
+	cmd.Flags().DurationVar(&grace, "grace", 0, "how long the old secret works on, such as 24h")
+	return cmd
+}
+
+func split(list string) []string {
+	if strings.TrimSpace(list) == "" {
+		return []string{}
+	}
+	return strings.Split(list, ",")
+}
+
+func (w *World) keysCreate(r *remote) *cobra.Command {
+	var name, tools, deny, expires string
+	var amount int64
+	cmd := w.action(r, "create", "Create a key; its secret is shown once", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+		body := map[string]any{"name": name, "credits": amount}
+		if tools != "" {
+			body["allowedTools"] = split(tools)
+		}
+		if deny != "" {
+			body["deniedTools"] = split(deny)
+		}
+		if expires != "" {
+			d, err := days(expires)
+			if err != nil {
+				return usage("--expires %q: write it as 90d, 12h or 30m", expires)
+			}
+			body["expiresIn"] = int(d.Seconds())
+		}
+		var out map[string]any
+		if err := c.Do(ctx, "POST", "/keys", body, &out); err != nil {
+			return err
+		}
+		return w.show(r, out, func() { w.say("%s\n%s", out["key"], out["message"]) })
+	})
+	cmd.Example = "  paygate keys create --name acme --credits 5000 --tools \"fs:*,search\" --expires 90d"
+	cmd.Flags().StringVar(&name, "name", "", "name")
+	cmd.Flags().Int64Var(&amount, "credits", 100, "credits to begin with")
+	cmd.Flags().StringVar(&tools, "tools", "", "tools it may call, with commas (default all)")
+	cmd.Flags().StringVar(&deny, "deny", "", "tools it may not call")
+	cmd.Flags().StringVar(&expires, "expires", "", "when it expires, such as 90d")
+	return cmd
+}
+
+// days is time.ParseDuration that knows d.
+func days(text string) (time.Duration, error) {
+	if n, ok := strings.CutSuffix(text, "d"); ok {
+		v, err := strconv.ParseFloat(n, 64)
+		return time.Duration(v * 24 * float64(time.Hour)), err
+	}
+	return time.ParseDuration(text)
+}
+
+func (w *World) keysList(r *remote) *cobra.Command {
+	search, limit := "", 50
+	cmd := w.action(r, "list", "List keys", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+		var out api.KeyPage
+		if err := c.Do(ctx, "GET", fmt.Sprintf("/keys?limit=%d&search=%s", limit, url.QueryEscape(search)), nil, &out); err != nil {
+			return err
+		}
+		return w.show(r, out, func() {
+			w.table("ID\tNAME\tKEY\tSTATE\tCREDITS\tSPENT\tCALLS", func(row func(...any)) {
+				for _, k := range out.Keys {
+					row(k.ID, k.Name, k.KeyPrefix, state1(k), k.Credits, k.TotalSpent, k.TotalCalls)
+				}
+			})
+			if out.Total > len(out.Keys) {
+				w.say("%d of %d; more with --limit, fewer with --search", len(out.Keys), out.Total)
+			}
+		})
+	})
+	cmd.Flags().StringVar(&search, "search", "", "part of a name, alias or id")
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most (500)")
+	return cmd
+}
+
+func state1(k api.KeyRow) string {
+	switch {
+	case !k.Active:
+		return "revoked"
+	case k.Suspended:
+		return "suspended"
+	case k.Expired:
+		return "expired"
+	case k.Credits-k.Held <= 0:
+		return "empty"
+	}
+	return "active"
+}
+
+func (w *World) credits() *cobra.Command {
+	cmd, r := group("credits", "Credits of keys")
+	note := ""
+	add := w.action(r, "add KEY CREDITS", "Add credits to a key", cobra.ExactArgs(2), func(ctx context.Context, c *client.Client, args []string) error {
+		var out struct {
+			Credits int64
+			Message string
+		}
+		if err := c.Do(ctx, "POST", "/topup", map[string]any{"key": args[0], "credits": args[1], "note": note}, &out); err != nil {
+			return err
+		}
+		return w.show(r, out, func() { w.say("%s; the balance is %d", out.Message, out.Credits) })
+	})
+	add.Flags().StringVar(&note, "note", "", "what it is for")
+	transfer := w.action(r, "transfer FROM TO CREDITS", "Move credits from one key to another", cobra.ExactArgs(3), func(ctx context.Context, c *client.Client, args []string) error {
+		var out map[string]any
+		if err := c.Do(ctx, "POST", "/keys/transfer", map[string]any{"from": args[0], "to": args[1], "credits": args[2]}, &out); err != nil {
+			return err
+		}
+		return w.show(r, out, func() { w.say("%s", out["message"]) })
+	})
+	history := w.action(r, "history KEY", "Show how a key's balance came about", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		var out struct {
+			CurrentBalance int64 `json:"currentBalance"`
+			Entries        []struct {
+				Type, Tool, Memo string
+				Amount           int64
+				BalanceAfter     int64 `json:"balanceAfter"`
+				Timestamp        time.Time
+			}
+		}
+		if err := c.Do(ctx, "GET", "/keys/credit-history?limit=200&key="+url.QueryEscape(args[0]), nil, &out); err != nil {
+			return err
+		}
+		return w.show(r, out, func() {
+			w.table("TIME\tKIND\tAMOUNT\tBALANCE\tFOR", func(row func(...any)) {
+				for _, e := range out.Entries {
+					row(e.Timestamp.Local().Format(time.DateTime), e.Type, e.Amount, e.BalanceAfter, first(e.Tool, e.Memo))
+				}
+			})
+		})
+	})
+	cmd.AddCommand(add, transfer, history)
+	return cmd
+}
+
+func (w *World) servers() *cobra.Command {
+	cmd, r := group("servers", "MCP servers behind the gateway")
+	show := func(out struct{ Servers []api.Server }) error {
+		return w.show(r, out.Servers, func() {
+			w.table("PREFIX\tSTATE\tOVER\tTOOLS\tRESTARTS\tTARGET\tLAST ERROR", func(row func(...any)) {
+				for _, s := range out.Servers {
+					row(first(s.Prefix, "–"), s.State, s.Transport, s.Tools, s.Restarts, s.Target, s.LastError)
+				}
+			})
+		})
+	}
+	ask := func(method, path string, body any) func(context.Context, *client.Client) error {
+		return func(ctx context.Context, c *client.Client) error {
+			var out struct{ Servers []api.Server }
+			if err := c.Do(ctx, method, path, body, &out); err != nil {
+				return err
+			}
+			return show(out)
+		}
+	}
+	cmd.AddCommand(w.action(r, "list", "List the servers", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+		return ask("GET", "/admin/servers", nil)(ctx, c)
+	}), w.action(r, "restart PREFIX", "Restart a server", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		return ask("POST", "/admin/servers/restart", map[string]string{"prefix": strings.Join(args, "")})(ctx, c)
+	}), w.action(r, "remove PREFIX", "Remove a server until the next restart", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		return ask("DELETE", "/admin/servers?prefix="+url.QueryEscape(args[0]), nil)(ctx, c)
+	}))
+	add := w.action(r, "add PREFIX COMMAND-OR-URL", "Add a server until the next restart", cobra.ExactArgs(2), func(ctx context.Context, c *client.Client, args []string) error {
+		body := map[string]string{"prefix": args[0], "command": args[1]}
+		if strings.HasPrefix(args[1], "http://") || strings.HasPrefix(args[1], "https://") {
+			body = map[string]string{"prefix": args[0], "url": args[1]}
+		}
+		return ask("POST", "/admin/servers", body)(ctx, c)
+	})
+	cmd.AddCommand(add)
+	return cmd
+}
+
+func (w *World) prices() *cobra.Command {
+	cmd, r := group("prices", "Prices of tools")
+	show := func(out api.Prices) error {
+		return w.show(r, out, func() {
+			w.table("TOOL\tPER CALL\tKB IN\tKB OUT\tCALLS/H", func(row func(...any)) {
+				row("* (default)", out.Default, 0, 0, "")
+				for _, t := range out.Tools {
+					row(t.Tool, t.PerCall, t.PerKBIn, t.PerKBOut, t.CallsPerHour)
+				}
+			})
+		})
+	}
+	cmd.AddCommand(w.action(r, "list", "List the live prices", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+		var out api.Prices
+		if err := c.Do(ctx, "GET", "/admin/prices", nil, &out); err != nil {
+			return err
+		}
+		return show(out)
+	}))
+	var in, outKB int64
+	set := w.action(r, "set TOOL CREDITS", "Set the price of a tool; * is the default", cobra.ExactArgs(2), func(ctx context.Context, c *client.Client, args []string) error {
+		n, err := strconv.ParseInt(args[1], 10, 64)
+		if err != nil {
+			return usage("%q is not a whole number of credits", args[1])
+		}
+		change := api.PriceChange{Tool: args[0], PerCall: &n}
+		if in >= 0 {
+			change.PerKBIn = &in
+		}
+		if outKB >= 0 {
+			change.PerKBOut = &outKB
+		}
+		var out api.Prices
+		if err := c.Do(ctx, "POST", "/admin/prices", api.PriceUpdate{Changes: []api.PriceChange{change}}, &out); err != nil {
+			return err
+		}
+		return show(out)
+	})
+	set.Flags().Int64Var(&in, "kb-in", -1, "credits for each KB of the arguments")
+	set.Flags().Int64Var(&outKB, "kb-out", -1, "credits for each KB of the result")
+	cmd.AddCommand(set)
+	return cmd
+}
+
+func (w *World) mode() *cobra.Command {
+	r := &remote{}
+	cmd := w.action(r, "mode [live|shadow]", "Charge calls, or only watch them", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		var out api.Mode
+		var err error
+		if len(args) == 0 {
+			err = c.Do(ctx, "GET", "/admin/mode", nil, &out)
+		} else {
+			err = c.Do(ctx, "POST", "/admin/mode", map[string]string{"mode": args[0]}, &out)
+		}
+		if err != nil {
+			return err
+		}
+		return w.show(r, out, func() {
+			w.say("%s", out.Mode)
+			if out.Mode == "live" && out.Broke > 0 {
+				w.say("%d keys have too few credits for a call and are refused", out.Broke)
+			}
+		})
+	})
+	r.flags(cmd)
+	return cmd
+}
