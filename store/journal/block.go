@@ -141,7 +141,7 @@ func header(raw []byte) (*reader, *Block, int64, error) {
 		r.words[i] = r.text()
 	}
 	const most = 1 << 24 // acts in a block; far above any queue
-	if r.err == nil && (b.Last < b.First || b.Last-b.First >= most) {
+	if r.err == nil && (b.Last < b.First || b.Last-b.First >= most || b.Last-b.First > 2*uint64(len(raw))) {
 		r.fail("numbers")
 	}
 	return r, b, base, r.err

@@ -67,10 +67,21 @@ type Event struct {
 	Data    json.RawMessage // the audit metadata
 }
 
+// Entries are the postings that an event stands for: its Posts, or the charge of
+// its call.
+func (e *Event) Entries() []Entry {
+	c := e.Call
+	if c == nil || c.Charged <= 0 {
+		return e.Posts
+	}
+	return []Entry{{ID: c.ID, From: Account(c.Payer), To: Revenue, Amount: c.Charged, Kind: "charge", Ref: c.Tool}}
+}
+
 // Types of events that the ledger itself understands.
 const (
 	TypeCall     = "call"
 	TypeBoot     = "boot"              // the gateway started: calls that were open have ended
+	TypeDropped  = "calls.dropped"     // Data: by reason, how many refusals were not recorded one by one
 	TypeTrimmed  = "journal.trimmed"   // Data {"first"}: what is before was forgotten
 	TypeMode     = "mode.changed"      // Data {"mode"}: shadow mode began or ended
 	TypeReserved = "credits.reserved"  // Hold: a reservation was made

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -267,5 +268,78 @@ func wantTotals(t tester, r *rig) {
 	})
 	if got := r.Totals(); got.Spendable != want.Spendable || got.Held != want.Held || got.Keys != n || got.Issued-got.Revenue-got.Expired != want.Spendable+want.Held {
 		t.Fatalf("totals %+v, the %d keys have %+v", got, n, want)
+	}
+}
+
+// A flood of refusals without a key costs the disk next to nothing, and none of
+// them goes uncounted.
+func TestAFloodWithoutKeysIsCounted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{dir: dir, sheet: flat(), sweep: time.Second, clock: &hands{at: noon}}
+		r.open(t)
+		const flood = 1000
+		for range flood {
+			c := &ledger.Call{Price: r.sheet}
+			c.Findings, c.Outcome = []string{"missing_api_key"}, pricing.Denied
+			r.Refuse(c)
+		}
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if err := r.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		events, err := r.Journal().Page(0, 10_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, counted := 0, map[string]int{}
+		for _, e := range events {
+			if e.Call != nil {
+				one++
+			}
+			if e.Type == journal.TypeDropped {
+				if err := json.Unmarshal(e.Data, &counted); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if one+counted["missing_api_key"] != flood || one > 50 {
+			t.Errorf("%d on record, %v counted", one, counted)
+		}
+		r.prove(t)
+		r.close(t)
+	})
+}
+
+// Refusals are on disk soon though nobody waits for them, however many come.
+func TestRefusalsAreNotPutOffForEver(t *testing.T) {
+	t.Parallel()
+	r := testRig(t)
+	r.topup(t, "1", "key_a", 1)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	seen := make(chan struct{})
+	go func() {
+		defer close(seen)
+		for e := range r.Journal().Tail(ctx, 0) {
+			if e.Call != nil {
+				return
+			}
+		}
+	}()
+	for i := 0; ; i++ {
+		if r.pay(t, fmt.Sprint(i), "key_a", "dear") {
+			t.Fatal("admitted")
+		}
+		select {
+		case <-seen:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		if i > 10_000 {
+			t.Fatal("a stream of refusals keeps the first from the disk")
+		}
 	}
 }

@@ -54,15 +54,19 @@ func (b *Book) write() {
 	defer close(b.stopped)
 	sweep := time.NewTicker(b.opts.SweepEvery)
 	defer sweep.Stop()
-	lazy := time.NewTimer(lazily) // may fire once for nothing
+	lazy, running := time.NewTimer(lazily), true // may fire once for nothing
 	defer lazy.Stop()
 	for {
 		select {
 		case <-b.wake:
 			b.commit(false)
 		case <-b.soon:
-			lazy.Reset(lazily)
+			if !running { // a running one is not put off
+				lazy.Reset(lazily)
+				running = true
+			}
 		case <-lazy.C:
+			running = false
 			b.commit(false)
 		case <-sweep.C:
 			b.sweep()
@@ -302,7 +306,7 @@ func (b *Book) flushIndex(cell int) func(*store.Tx) error {
 			raw = binary.AppendUvarint(raw, block-before)
 			before = block
 		}
-		o.index = o.index[:0]
+		o.flushed, o.index = o.index, nil
 	}
 	key := binary.BigEndian.AppendUint64(cellKey(cell), b.disk)
 	return func(tx *store.Tx) error {

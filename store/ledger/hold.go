@@ -169,6 +169,7 @@ func sortHolds(holds []*hold) {
 // sweep ends the holds whose time is over.
 func (b *Book) sweep() {
 	b.mu.Lock()
+	b.sayDropped()
 	now := b.now()
 	var over []*hold
 	for _, h := range b.real.holds {

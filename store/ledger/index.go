@@ -19,23 +19,89 @@ func (b *Book) blocksOf(key string, from uint64, limit int) ([]uint64, error) {
 		return nil, nil
 	}
 	number := o.number
-	blocks := slices.Clone(o.index)
+	blocks := slices.Concat(o.flushed, o.index)
 	b.mu.Unlock()
-	cell := cellKey(number / perCell)
-	err := b.db.View(func(s *store.Snapshot) error {
-		s.Descend(bucketIndex, binary.BigEndian.AppendUint64(slices.Clone(cell), ^uint64(0)), func(k, v []byte) bool {
-			if len(k) != 12 || string(k[:4]) != string(cell) {
-				return false
-			}
-			blocks = append(blocks, indexed(v, number%perCell)...)
-			return countBelow(blocks, from) < limit
-		})
-		return nil
+	at := &indexScan{cell: cellKey(number / perCell), owner: number % perCell, from: from}
+	for _, block := range blocks {
+		at.add(block)
+	}
+	if err := b.db.View(at.above); err != nil {
+		return nil, err
+	}
+	for !at.end && len(at.blocks) < limit {
+		if err := b.db.View(at.below); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(at.blocks, func(a, b uint64) int { return cmp.Compare(b, a) })
+	out := slices.Compact(at.blocks)
+	return out[:min(limit, len(out))], nil
+}
+
+// indexScan goes backwards through the index of one cell for one owner. A
+// record's key is the last act that was on disk when it was written, so it only
+// names blocks that begin below that, or right after it.
+type indexScan struct {
+	cell   []byte
+	owner  int
+	from   uint64 // only blocks up to here
+	pos    []byte // below looks from here on
+	end    bool
+	blocks []uint64
+}
+
+func (x *indexScan) key(disk uint64) []byte {
+	return binary.BigEndian.AppendUint64(slices.Clone(x.cell), disk)
+}
+
+func (x *indexScan) add(block uint64) {
+	if block <= x.from {
+		x.blocks = append(x.blocks, block)
+	}
+}
+
+// take reads a record, if it is one of the cell.
+func (x *indexScan) take(k, v []byte) bool {
+	if len(k) != 12 || string(k[:4]) != string(x.cell) {
+		return false
+	}
+	for _, block := range indexed(v, x.owner) {
+		x.add(block)
+	}
+	return true
+}
+
+// above reads the first record written after from: it may still name blocks
+// below it.
+func (x *indexScan) above(s *store.Snapshot) error {
+	start := x.key(max(x.from, 1) - 1)
+	s.Ascend(bucketIndex, start, func(k, v []byte) bool {
+		x.take(k, v)
+		return false
 	})
-	slices.SortFunc(blocks, func(a, b uint64) int { return cmp.Compare(b, a) })
-	blocks = slices.Compact(blocks)
-	blocks = slices.DeleteFunc(blocks, func(n uint64) bool { return n > from })
-	return blocks[:min(limit, len(blocks))], err
+	x.pos = start
+	return nil
+}
+
+// below reads some of the records before from.
+func (x *indexScan) below(s *store.Snapshot) error {
+	const most = 256
+	n := 0
+	x.end = true
+	s.Descend(bucketIndex, x.pos, func(k, v []byte) bool {
+		if string(k) == string(x.pos) {
+			return true // was read already
+		}
+		if !x.take(k, v) {
+			return false
+		}
+		n++
+		if x.pos = append(x.pos[:0], k...); n == most {
+			x.end = false
+		}
+		return n < most
+	})
+	return nil
 }
 
 // indexed is what one index record says of one owner.
@@ -53,16 +119,6 @@ func indexed(raw []byte, owner int) []uint64 {
 		}
 	}
 	return nil
-}
-
-func countBelow(blocks []uint64, from uint64) int {
-	n := 0
-	for _, b := range blocks {
-		if b <= from {
-			n++
-		}
-	}
-	return n
 }
 
 // name adds a block to the index of the keys that an event is about. An owner

@@ -109,7 +109,7 @@ func (s *State) copy(from, to int) *State {
 	for _, o := range s.list[min(from, len(s.list)):min(to, len(s.list))] {
 		if o != nil {
 			n := *o
-			n.index, n.rates = nil, copyWindows(o.rates)
+			n.index, n.flushed, n.rates = nil, nil, copyWindows(o.rates)
 			c.place(&n)
 		}
 	}

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"paygate/pricing"
@@ -31,6 +33,11 @@ func (b *Book) Ask(calls ...*Call) error { return b.reserve(calls, false) }
 func (b *Book) reserve(calls []*Call, take bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, c := range calls {
+		if c.Price == nil {
+			return fmt.Errorf("call %s: it has no price sheet", c.ID)
+		}
+	}
 	if take {
 		if b.down != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, b.down)
@@ -134,7 +141,7 @@ func (b *Book) Refuse(c *Call) {
 	}
 	now := b.now()
 	if b.down != nil || len(b.queue) >= queueLimit || c.Key == "" && !b.keyless.pass(now) {
-		b.keyless.dropped++
+		b.keyless.drop(c.Findings)
 		return
 	}
 	c.At, c.Reasons = now, nil
@@ -161,6 +168,33 @@ func (b *Book) refuse(c *Call) {
 // flood lets through so many keyless refusals a second; the rest is counted.
 type flood struct {
 	second, passed, dropped int64
+	reasons                 map[string]int64 // of those dropped and not said yet
+}
+
+func (f *flood) drop(findings []string) {
+	f.dropped++
+	reason := "unknown"
+	if len(findings) > 0 {
+		reason, _, _ = strings.Cut(findings[0], ":")
+	}
+	if f.reasons == nil {
+		f.reasons = map[string]int64{}
+	}
+	f.reasons[reason]++
+}
+
+// sayDropped records how many refusals were counted instead of recorded, by
+// reason. Behind mu.
+func (b *Book) sayDropped() {
+	if len(b.keyless.reasons) == 0 || b.down != nil {
+		return
+	}
+	data, err := json.Marshal(b.keyless.reasons)
+	if err != nil {
+		return // a map of numbers: it cannot fail
+	}
+	b.keyless.reasons = nil
+	b.add(&journal.Event{Type: journal.TypeDropped, Actor: "system", Data: data})
 }
 
 const keylessPerSecond = 20

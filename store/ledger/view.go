@@ -31,6 +31,17 @@ func (b *Book) Key(id string) Key {
 	return b.real.key(id, b.now())
 }
 
+// WouldKey is Key in the books of shadow mode, which say what would be if calls
+// were charged; false when shadow mode is off.
+func (b *Book) WouldKey(id string) (Key, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.would == nil {
+		return Key{}, false
+	}
+	return b.would.key(id, b.now()), true
+}
+
 // Keys calls fn for every key that has an account. It looks at some at a time,
 // so that calls go on; fn runs without the lock.
 func (b *Book) Keys(fn func(id string, k Key)) {
