@@ -90,7 +90,7 @@ func (m *Model) showBare() tea.Cmd {
 		return nil
 	}
 	m.mouseFree = true
-	return m.open(&page{m: m, title: "Copied last  (the mouse is free to select; % takes it back)", lines: text(strings.Split(copied[0], "\n")...), copy: copied[0]})
+	return m.open(&page{m: m, title: "Copied last  (the mouse is free to select; % takes it back)", lines: text(bare(copied[0], m.w-10)...), copy: copied[0]})
 }
 
 func (m *Model) freeMouse() tea.Cmd {
@@ -111,4 +111,18 @@ func quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// bare breaks text into lines of at most w cells without changing it, to be
+// selected by hand.
+func bare(s string, w int) []string {
+	var out []string
+	for _, l := range strings.Split(s, "\n") {
+		for w > 10 && paint.Width(l) > w {
+			part := strings.TrimSuffix(paint.Cut(l, w+1), "…")
+			out, l = append(out, part), l[len(part):]
+		}
+		out = append(out, l)
+	}
+	return out
 }

@@ -24,6 +24,7 @@ type bar struct {
 	enter    func(text string) tea.Cmd
 	esc      func() tea.Cmd
 	nudge    func(by int64) // a number: the arrows change it
+	whole    bool           // the first thing typed replaces what is there
 	mistake  error
 	mistaken int
 	offers   []string
@@ -113,6 +114,10 @@ func (b *bar) press(press, text string) tea.Cmd {
 	case "space":
 		press = " "
 	}
+	if b.whole && text != "" {
+		b.line.Set("")
+	}
+	b.whole = false
 	if b.line.Key(press, text) {
 		b.changed()
 		if b.live != nil {

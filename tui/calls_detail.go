@@ -238,7 +238,7 @@ func (c *calls) drawBody(a paint.Area, body string, d *callDetail) int {
 	y := 0
 	for _, l := range lines[min(c.scroll, len(lines)):] {
 		if y == a.H-1 && c.scroll+a.H < len(lines) {
-			a.Text(2, y, fmt.Sprintf("… %s more, J scrolls", plural(len(lines)-c.scroll-y, "line")), paint.In(paint.Muted))
+			a.Text(2, y, fmt.Sprintf("… %s, J scrolls", plural(len(lines)-c.scroll-y, "more line")), paint.In(paint.Muted))
 			return y + 1
 		}
 		a.Text(2, y, l, paint.Style{})
@@ -257,14 +257,7 @@ func indent(body string, w int) []string {
 	}
 	var out []string
 	for _, l := range strings.Split(body, "\n") {
-		l = paint.Clean(l)
-		for n := 0; paint.Width(l) > w && n < 40; n++ {
-			cut := paint.Cut(l, w+1)
-			cut = strings.TrimSuffix(cut, "…")
-			out = append(out, cut)
-			l = l[len(cut):]
-		}
-		out = append(out, l)
+		out = append(out, bare(paint.Clean(l), w)...)
 	}
 	return out
 }

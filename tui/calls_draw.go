@@ -16,8 +16,8 @@ func (m *Model) callCols(w int) []col {
 		credits = "WOULD"
 	}
 	cols := []col{
-		{title: "TIME", width: 8}, {title: "KEY", width: 14, max: 40}, {title: "TOOL", width: 18, max: 40},
-		{title: "  RESULT", width: 17, max: 26}, {title: credits, width: 8, right: true}, {title: "MS", width: 6, right: true},
+		{title: "TIME", width: 8}, {title: "KEY", width: 14, max: 40}, {title: "TOOL", width: 18, max: 32},
+		{title: "  RESULT", width: 19, max: 28}, {title: credits, width: 8, right: true}, {title: "MS", width: 6, right: true},
 	}
 	if w >= 100 {
 		cols[0].width = 12
@@ -146,7 +146,7 @@ func firstCall(url string) string {
 
 func (o *overview) drawEmpty(a paint.Area) {
 	drawHint(a, "Ready. No call has come yet.", []string{"Send one:"}, firstCall(o.m.opt.URL),
-		[][2]string{{"y", "copies it; export API_KEY=… first"}, {"3 n", "makes a key"}, {"7 a", "adds a server"}})
+		[][2]string{{"y", "copies it; export API_KEY=… first"}, {o.m.tab("Keys") + " n", "makes a key"}, {o.m.tab("Servers") + " a", "adds a server"}})
 	o.drawServers(a.Row(a.H-2), o.m.feed.frame())
 	o.drawAttention(a.Row(a.H-1), o.m.feed.frame())
 }
@@ -164,7 +164,7 @@ func (c *calls) drawEmpty(a paint.Area) {
 		return
 	}
 	drawHint(a, "No calls yet.", []string{"A call appears here the moment an agent makes it:"}, firstCall(c.m.opt.URL),
-		[][2]string{{"3 n", "makes a key for it"}})
+		[][2]string{{c.m.tab("Keys") + " n", "makes a key for it"}})
 }
 
 // drawHint is an empty view: what it is, one command, the next keys.
@@ -184,6 +184,8 @@ func drawHint(a paint.Area, title string, lines []string, command string, keys [
 			a.Text(3, y, l, paint.In(paint.Muted))
 			y++
 		}
+		y++
+	} else if len(lines) > 0 {
 		y++
 	}
 	for _, k := range keys {

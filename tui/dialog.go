@@ -51,7 +51,7 @@ func (m *Model) drawDialog(a paint.Area) {
 		body = a.Sub(0, 1, a.W, a.H-3)
 	}
 	w, h := d.Size(body.W-6, body.H-2)
-	if w+6 > body.W || h+2 > body.H || (w+6)*(h+2)*10 > body.W*body.H*7 {
+	if w+10 > body.W || h+4 > body.H && h > 12 || h+2 > body.H || (w+6)*(h+2)*10 > body.W*body.H*7 {
 		body.Clear()
 		d.Draw(body.Sub(2, min(1, body.H-1), body.W-4, body.H-1))
 		return

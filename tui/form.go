@@ -150,7 +150,10 @@ func (f *form) close() {
 
 func (f *form) Size(w, _ int) (int, int) {
 	width := min(max(w, 40), 100)
-	return width, 2 + len(f.fields) + 3 + len(commandLines(f.cli(f.values()), width-9)) + 2
+	if len(f.fields) < 4 {
+		width = min(max(w-4, 40), 66)
+	}
+	return width, 5 + len(f.fields) + len(commandLines(f.cli(f.values()), width-9))
 }
 
 func (f *form) Draw(a paint.Area) {
@@ -226,7 +229,7 @@ func (f *form) buttons(a paint.Area, y int) {
 }
 
 func (f *form) Hints() []key {
-	return []key{{on: "tab", label: "next field"}, {on: "enter", label: "goes on, at last does it"}, {on: "esc", label: "cancels"}, {on: "ctrl+y", label: "copies the command"}}
+	return []key{{on: "tab", label: "next field"}, {on: "enter", label: "next, then does it"}, {on: "esc", label: "cancels"}, {on: "ctrl+y", label: "copies the command"}}
 }
 
 // fieldHit is a press on a field or a button of a form.

@@ -147,7 +147,7 @@ func (m *Model) header(a paint.Area) {
 	if len(left) == 0 {
 		x++
 	}
-	a.Spans(x+1, 0, blocks...)
+	a.Spans(x, 0, blocks...)
 	x = a.W + 1
 	for i := len(right) - 1; i >= 0; i-- {
 		x -= right[i].width()

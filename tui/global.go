@@ -11,7 +11,10 @@ import (
 )
 
 func (m *Model) modeLabel() string {
-	if m.feed.shadow() {
+	switch {
+	case m.feed.live == nil:
+		return ""
+	case m.feed.shadow():
 		return "go live"
 	}
 	return "to shadow"

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -119,6 +120,9 @@ func (m *Model) show(i int) tea.Cmd {
 	m.at = i
 	return m.screens[i].Update(shownMsg{})
 }
+
+// tab is the digit that shows a view.
+func (m *Model) tab(name string) string { return strconv.Itoa(m.view(name) + 1) }
 
 // view finds a screen by its name.
 func (m *Model) view(name string) int {

@@ -158,7 +158,7 @@ func (k *keys) rotate(t []api.KeyRow) tea.Cmd {
 // showSecret shows a secret once: any key closes it and it is gone.
 func (k *keys) showSecret(title, secret string) {
 	k.m.open(&page{m: k.m, title: title, any: true, copy: secret, lines: [][]paint.Span{
-		nil, {{S: "  " + secret, St: paint.Bold(paint.Accent)}}, nil,
+		{{S: "  " + secret, St: paint.Bold(paint.Accent)}}, nil,
 		{{S: "This is the only time it is shown. It is stored hashed."}}, nil,
 		{{S: "export API_KEY=" + quote(secret), St: paint.In(paint.Muted)}}}})
 }

@@ -20,7 +20,7 @@ func (k *keys) cols(w int) []col {
 	cols := []col{
 		{title: "", width: 1}, {title: "NAME", width: 20, max: 56, sort: "name"}, {title: "KEY", width: 10, rank: 3}, {title: "STATE", width: 9},
 		{title: "CREDITS", width: 11, right: true, sort: "credits"}, {title: "/HOUR", width: 7, right: true, sort: "burnPerHour", rank: 1},
-		{title: "DRY IN", width: 6, right: true, sort: "dryIn"}, {title: "USED", width: 5, right: true, sort: "lastUsedAt", rank: 2},
+		{title: "DRY IN", width: 7, right: true, sort: "dryIn"}, {title: "USED", width: 5, right: true, sort: "lastUsedAt", rank: 2},
 	}
 	if w >= 100 {
 		cols = append(cols, col{title: "CALLS", width: 9, right: true, sort: "totalCalls", rank: 4}, col{title: "EXPIRES", width: 7, right: true, rank: 6}, col{title: "LAST 24 H", width: 24, rank: 5})

@@ -148,7 +148,7 @@ func (k *keys) create(name string) tea.Cmd {
 		return "up to 200 characters", nil
 	}}
 	nameField.line.Set(name)
-	credits := &field{name: "Credits", hint: number("whole credits, at most 1,000,000,000", 1_000_000_000)}
+	credits := &field{name: "Credits", hint: number("at most 1,000,000,000", 1_000_000_000)}
 	credits.line.Set("1,000")
 	expires := &field{name: "Expires", hint: func(v string) (string, error) {
 		n, err := seconds(v)
@@ -162,7 +162,7 @@ func (k *keys) create(name string) tea.Cmd {
 		return "name=value, apart by spaces", err
 	}}
 	f := &form{m: m, title: "New key", note: "shown once after it is made, stored hashed", button: "Create", fields: []*field{
-		nameField, credits, m.toolsField("Tools", "all of them; or names and globs: fs:* search:*"), m.toolsField("Not", "none is forbidden"),
+		nameField, credits, m.toolsField("Tools", "all; or names, globs: fs:* search:*"), m.toolsField("Not", "none is forbidden"),
 		{name: "Calls/day", hint: number("empty: no limit", 1e15)}, {name: "Credits/day", hint: number("empty: no limit", 1e15)}, expires, tags}}
 	f.cli = func(v []string) string {
 		cli := "paygate keys create --name " + quote(or(v[0], "NAME")) + flagged("--credits", plain(v[1])) + flagged("--tools", strings.Join(words(v[2]), ",")) +
@@ -272,7 +272,7 @@ func limitActs(id string, l [5]int64) []act {
 
 // access sets which tools a key may call. u takes it back.
 func (k *keys) access(t []api.KeyRow) tea.Cmd {
-	allow, deny := k.m.toolsField("Tools", "all of them; or names and globs: fs:* search:*"), k.m.toolsField("Not", "none is forbidden")
+	allow, deny := k.m.toolsField("Tools", "all; or names, globs: fs:* search:*"), k.m.toolsField("Not", "none is forbidden")
 	allow.line.Set(strings.Join(t[0].AllowedTools, " "))
 	deny.line.Set(strings.Join(t[0].DeniedTools, " "))
 	f := &form{m: k.m, title: "Tools of " + named(t), fields: []*field{allow, deny}, button: "Set"}

@@ -244,13 +244,13 @@ func (o *oneKey) drawHistory(a paint.Area) {
 			amount = -amount
 		}
 		body.Text(1, y, when(e.At, o.m.now()), paint.In(paint.Muted))
-		body.Fit(13, y, 11, e.Kind, paint.Style{})
+		body.Fit(14, y, 11, e.Kind, paint.Style{})
 		tone := paint.Text
 		if amount > 0 {
 			tone = paint.OK
 		}
-		body.Right(37, y, 12, figure.Signed(amount), paint.In(tone))
-		body.Text(39, y, e.Ref, paint.In(paint.Muted))
+		body.Right(38, y, 12, figure.Signed(amount), paint.In(tone))
+		body.Text(40, y, e.Ref, paint.In(paint.Muted))
 	}
 }
 

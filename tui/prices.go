@@ -9,7 +9,6 @@ import (
 
 	"paygate/server/api"
 	"paygate/tui/edit"
-	"paygate/tui/figure"
 	"paygate/tui/paint"
 )
 
@@ -185,7 +184,7 @@ func (p *prices) begin(text string) {
 		text = fmt.Sprint(staged)
 	}
 	p.edit.Set(text)
-	p.m.openBar(&bar{kind: "price", prompt: p.cellName(r) + " ",
+	p.m.openBar(&bar{kind: "price", whole: true, prompt: p.cellName(r) + " ",
 		change: func(text string) (int, error) {
 			p.edit.Set(text)
 			_, err := price(text)
@@ -275,111 +274,6 @@ func (p *prices) find() tea.Cmd {
 	b := &bar{kind: "prices", prompt: "find ", enter: search, live: search, esc: func() tea.Cmd { return search(before) }}
 	p.m.openBar(b, before)
 	return nil
-}
-
-// cli is the command line that makes the changes.
-func (p *prices) cli(changes []api.PriceChange) string {
-	var out []string
-	for _, c := range changes {
-		s := "paygate prices set " + quote(c.Tool)
-		if c.PerCall != nil {
-			s += fmt.Sprintf(" %d", *c.PerCall)
-		}
-		if c.PerKBIn != nil {
-			s += fmt.Sprintf(" --kb-in %d", *c.PerKBIn)
-		}
-		if c.PerKBOut != nil {
-			s += fmt.Sprintf(" --kb-out %d", *c.PerKBOut)
-		}
-		out = append(out, s)
-	}
-	return strings.Join(out, " && ")
-}
-
-// review shows the difference and asks.
-func (p *prices) review() tea.Cmd {
-	changes := p.changes()
-	if len(changes) == 0 {
-		p.m.say("nothing is staged; enter edits a price")
-		return nil
-	}
-	var lines []string
-	for _, c := range changes {
-		lines = append(lines, p.words(c)...)
-	}
-	if p.effect != nil {
-		lines = append(lines, fmt.Sprintf("The last hour: %s instead of %s credits (%s), %s more denied.", figure.Group(p.effect.Staged), figure.Group(p.effect.Now), rise(p.effect.Now, p.effect.Staged), plural(p.effect.Denied, "call")))
-	}
-	return p.m.open(&question{title: "Apply " + plural(len(changes), "change") + " to the live prices?", lines: lines, cli: p.cli(changes), yes: func() tea.Cmd { return p.apply(changes) }})
-}
-
-func (p *prices) words(c api.PriceChange) []string {
-	var out []string
-	for _, r := range append(append([]api.PriceRow(nil), p.sheet.Tools...), api.PriceRow{Tool: "*", PerCall: p.sheet.Default}) {
-		if r.Tool != c.Tool {
-			continue
-		}
-		for cell, name := range [3]string{"per call", "per KB in", "per KB out"} {
-			if now, staged, changed := p.price(&r, cell); changed {
-				out = append(out, fmt.Sprintf("%s %s: %s → %s", or(map[string]string{"*": "any other tool"}[r.Tool], r.Tool), name, figure.Group(now), figure.Group(staged)))
-			}
-		}
-	}
-	return out
-}
-
-// apply makes the staged prices the live ones; u stages the old ones.
-func (p *prices) apply(changes []api.PriceChange) tea.Cmd {
-	old := map[string]*api.PriceChange{}
-	for _, c := range changes {
-		back := &api.PriceChange{Tool: c.Tool}
-		for _, r := range append(append([]api.PriceRow(nil), p.sheet.Tools...), api.PriceRow{Tool: "*", PerCall: p.sheet.Default}) {
-			if r.Tool != c.Tool {
-				continue
-			}
-			if c.PerCall != nil {
-				back.PerCall = &r.PerCall
-			}
-			if c.PerKBIn != nil {
-				back.PerKBIn = &r.PerKBIn
-			}
-			if c.PerKBOut != nil {
-				back.PerKBOut = &r.PerKBOut
-			}
-		}
-		old[c.Tool] = back
-	}
-	cli := p.cli(changes)
-	in := api.PriceUpdate{Base: p.sheet.Sheet, Changes: changes}
-	return ask(p.m, "POST", "/admin/prices", in, func(got api.Prices, err error) tea.Cmd {
-		if err != nil {
-			p.m.warn("%s", err)
-			return p.fetch()
-		}
-		clear(p.staged)
-		p.effect = nil
-		p.m.did(act{done: plural(len(changes), "price") + " set", cli: cli, undo: &undo{"prices", func() tea.Cmd {
-			p.staged = old
-			p.m.say("the old prices are staged; w applies them")
-			return tea.Batch(p.m.show(p.m.view("Prices")), p.ask())
-		}}})
-		return p.fetch()
-	})
-}
-
-// rise is a change in percent: +15.4 %.
-func rise(now, staged int64) string {
-	if now == 0 {
-		if staged == 0 {
-			return "0 %"
-		}
-		return "new"
-	}
-	share := float64(staged-now) / float64(now)
-	if share > 0 {
-		return "+" + figure.Percent(share)
-	}
-	return figure.Percent(share)
 }
 
 func (p *prices) Status() []paint.Span {

@@ -13,7 +13,7 @@ import (
 
 func (p *prices) cols() []col {
 	return []col{
-		{title: "TOOL", width: 20, max: 48}, {title: "PER CALL", width: 9, max: 12, right: true}, {title: "KB IN", width: 8, max: 10, right: true},
+		{title: " TOOL", width: 20, max: 48}, {title: "PER CALL", width: 9, max: 12, right: true}, {title: "KB IN", width: 8, max: 10, right: true},
 		{title: "KB OUT", width: 8, max: 10, right: true}, {title: "CALLS/H", width: 8, max: 10, right: true, rank: 2}, {title: "CR/H", width: 9, max: 12, right: true, rank: 1}, {title: "WOULD BE", width: 9, max: 12, right: true},
 	}
 }
@@ -41,7 +41,7 @@ func (p *prices) Draw(a paint.Area) {
 		table = a.Sub(0, 0, a.W, a.H-foot)
 	}
 	if len(p.sheet.Tools) == 0 {
-		drawHint(table.Sub(0, min(3, table.H), table.W, table.H), "No tools are known yet.", []string{"They appear when a server is connected; until then only the default price is here."}, "", [][2]string{{"7", "shows the servers"}})
+		drawHint(table.Sub(0, min(3, table.H), table.W, table.H), "No tools are known yet.", []string{"They appear when a server is connected; until then only the default price is here."}, "", [][2]string{{p.m.tab("Servers"), "shows the servers"}})
 		table = table.Sub(0, 0, table.W, 3)
 	}
 	ps := layout(p.cols(), min(table.W, 120))
@@ -98,11 +98,11 @@ func (p *prices) drawRow(a paint.Area, ps []place, y int, r *api.PriceRow, curso
 			}
 			put(a, c, y, text, in(st))
 		case 4:
-			put(a, c, y, dashed(r.Tool == "*", figure.Rate(r.CallsPerHour)), in(paint.Style{}))
+			put(a, c, y, dashed(r.Tool == "*", hourly(r.CallsPerHour, c.w)), in(paint.Style{}))
 		case 5:
-			put(a, c, y, dashed(r.Tool == "*", figure.Rate(r.CreditsPerHour)), in(paint.Style{}))
+			put(a, c, y, dashed(r.Tool == "*", hourly(r.CreditsPerHour, c.w)), in(paint.Style{}))
 		case 6:
-			text, st := p.wouldBe(r)
+			text, st := p.wouldBe(r, c.w)
 			put(a, c, y, text, in(st))
 		}
 	}
@@ -142,7 +142,7 @@ func (p *prices) cellText(r *api.PriceRow, cell, w int) (string, paint.Style) {
 
 // wouldBe is the tool's hourly income at the staged price per call: an
 // estimate from its rate; the effect below re-enacts the calls.
-func (p *prices) wouldBe(r *api.PriceRow) (string, paint.Style) {
+func (p *prices) wouldBe(r *api.PriceRow, w int) (string, paint.Style) {
 	now, staged, changed := p.price(r, 0)
 	if !changed {
 		if p.staged[r.Tool] != nil {
@@ -154,7 +154,7 @@ func (p *prices) wouldBe(r *api.PriceRow) (string, paint.Style) {
 	if r.Tool == "*" {
 		return "?", paint.In(paint.Warn)
 	}
-	return figure.Rate(max(would, 0)), paint.In(paint.Warn)
+	return hourly(max(would, 0), w), paint.In(paint.Warn)
 }
 
 func (p *prices) drawEffect(a paint.Area) {
@@ -237,11 +237,27 @@ func billWords(e *api.Effect) string {
 			out = append(out, "…")
 			break
 		}
-		out = append(out, paint.CutMiddle(k.Name, 24)+" "+rise(k.Now, k.Staged))
+		out = append(out, paint.CutMiddle(k.Name, 20)+" "+roundRise(k.Now, k.Staged))
 	}
 	word := " rise by more than 25 %  "
 	if len(big) == 1 {
 		word = " rises by more than 25 %  "
 	}
 	return plural(len(big), "bill") + word + strings.Join(out, ", ")
+}
+
+// roundRise is a change in whole percent.
+func roundRise(now, staged int64) string {
+	if now <= 0 {
+		return "new"
+	}
+	return fmt.Sprintf("%+.0f %%", float64(staged-now)*100/float64(now))
+}
+
+// hourly is a figure of an hour, grouped while there is room.
+func hourly(f float64, w int) string {
+	if f < 10 {
+		return figure.Rate(f)
+	}
+	return figure.Short(int64(f+0.5), w)
 }

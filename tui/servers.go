@@ -145,7 +145,7 @@ func (s *servers) add() tea.Cmd {
 	target := &field{name: "Server", hint: func(v string) (string, error) {
 		switch {
 		case v == "":
-			return "a command line, or http://… of a server", fmt.Errorf("a command line or a URL")
+			return "a command, or http://…", fmt.Errorf("a command line or a URL")
 		case isURL(v):
 			return "over HTTP", nil
 		}
@@ -153,7 +153,7 @@ func (s *servers) add() tea.Cmd {
 	}}
 	env := &field{name: "Env", hint: func(v string) (string, error) {
 		_, err := pairs(v)
-		return "NAME=value for a command; it inherits no secrets", err
+		return "NAME=value; it inherits no secrets", err
 	}}
 	f := &form{m: m, title: "New server", note: "an MCP server whose tools get a price", fields: []*field{prefix, target, env}, button: "Add"}
 	f.cli = func(v []string) string {
@@ -257,6 +257,7 @@ func (s *servers) drawRow(a paint.Area, ps []place, y int, r *api.Server) {
 	if r.State == "ready" {
 		text = "ready"
 	}
+	text, _, _ = strings.Cut(text, " (") // the count has its own column
 	up := "–"
 	if r.State == "ready" && !r.Since.IsZero() {
 		up = figure.Span(now.Sub(r.Since))
@@ -320,7 +321,10 @@ func (s *servers) drawOne(a paint.Area, r *api.Server) {
 	}
 	y := 1 + min(max(len(lines), 1), body.H) + 1
 	if r.State != "ready" && y < a.H {
-		words := "Tool calls to " + serverName(r.Prefix) + " now fail and are not charged. r restarts it now."
+		words := "Its calls now fail and are not charged. r restarts it now."
+		if r.Prefix != "" {
+			words = "Calls to " + r.Prefix + ":* now fail and are not charged. r restarts it now."
+		}
 		if r.State == "draining" {
 			words = "It takes no new calls. r starts it again."
 		}

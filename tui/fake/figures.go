@@ -36,6 +36,9 @@ func (g *Gateway) Stream(ctx context.Context, path string, on func(event, id str
 	tick := time.NewTicker(g.Every)
 	defer tick.Stop()
 	for {
+		if err := g.broken(); err != nil {
+			return err
+		}
 		b, err := json.Marshal(g.Frame(number(u.Query().Get("window"), 300), u.Query().Get("filter")))
 		if err != nil {
 			return err

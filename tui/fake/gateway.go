@@ -36,6 +36,8 @@ type Gateway struct {
 	price api.Prices
 	rng   *rand.Rand
 	proof api.Proof
+	cut   error // the stream ends with it
+	no    error // changes are refused with it
 }
 
 // New makes a gateway with n keys.
@@ -125,6 +127,9 @@ func (g *Gateway) Do(ctx context.Context, method, path string, in, out any) erro
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("request: %w", err)
+	}
+	if method != "GET" && g.no != nil {
+		return g.no
 	}
 	if method != "GET" {
 		g.Asked = append(g.Asked, method+" "+path+" "+string(body))
@@ -337,4 +342,42 @@ func (g *Gateway) setPrices(body []byte) (any, error) {
 	}
 	g.price.Sheet += "1"
 	return g.price, nil
+}
+
+// Cut ends every stream with an error, until it is nil again.
+func (g *Gateway) Cut(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cut = err
+}
+
+// Refuse refuses every change with an error, until it is nil again.
+func (g *Gateway) Refuse(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.no = err
+}
+
+func (g *Gateway) broken() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cut
+}
+
+// Rename gives every key a name and a balance: for what is long and huge.
+func (g *Gateway) Rename(name string, credits int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.keys {
+		g.keys[i].Name = fmt.Sprintf("%s-%d", name, i)
+		g.keys[i].Credits, g.keys[i].TotalCalls = credits, credits
+		g.keys[i].BurnPerHour *= 1e9
+	}
+}
+
+// Shrink leaves only the first n keys, for tests that need none of the many.
+func (g *Gateway) Shrink(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.keys = g.keys[:min(n, len(g.keys))]
 }

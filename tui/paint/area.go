@@ -43,7 +43,7 @@ func (a Area) Text(x, y int, s string, st Style) int {
 }
 
 func (a Area) put(x, y int, s string, st Style) int {
-	row := a.c.cells[(a.y+y)*a.c.w+a.x:]
+	row := a.c.cells[(a.y+y)*a.c.w:][:a.c.w]
 	last := -1
 	for i := 0; i < len(s); {
 		r, size := rune(s[i]), 1
@@ -68,15 +68,27 @@ func (a Area) put(x, y int, s string, st Style) int {
 			return x
 		}
 		if x >= 0 {
-			row[x] = cell{g, st}
-			last = x
+			last = a.x + x
+			set(row, last, cell{g, st})
 			if w == 2 {
-				row[x+1] = cell{skip, st}
+				set(row, last+1, cell{skip, st})
 			}
 		}
 		x += w
 	}
 	return x
+}
+
+// set writes one cell of a line. The other half of a wide rune that it cuts
+// in two becomes a blank, so that the line keeps its width.
+func set(row []cell, x int, c cell) {
+	if row[x].g == skip && c.g != skip && x > 0 {
+		row[x-1].g = ""
+	}
+	if x+1 < len(row) && row[x+1].g == skip {
+		row[x+1].g = ""
+	}
+	row[x] = c
 }
 
 // Right writes s so that it ends before column x, cut to at most w cells.
@@ -119,7 +131,7 @@ func (a Area) Spans(x, y int, spans ...Span) int {
 func (a Area) Fill(x, y, w int, glyph string, st Style) {
 	for i := range max(w, 0) {
 		if x+i >= 0 && x+i < a.W && y >= 0 && y < a.H {
-			a.c.cells[(a.y+y)*a.c.w+a.x+x+i] = cell{glyph, st}
+			set(a.c.cells[(a.y+y)*a.c.w:][:a.c.w], a.x+x+i, cell{glyph, st})
 		}
 	}
 }
@@ -136,14 +148,15 @@ func (a Area) Select(y int) {
 	if y < 0 || y >= a.H || a.W <= 0 {
 		return
 	}
-	row := a.c.cells[(a.y+y)*a.c.w+a.x:][:a.W]
-	for i := range row {
-		row[i].style.Selected = true
+	row := a.c.cells[(a.y+y)*a.c.w:][:a.c.w]
+	for i := range a.W {
+		row[a.x+i].style.Selected = true
 	}
-	row[0] = cell{"▌", Style{Tone: Accent, Selected: true}}
+	mark := "▌"
 	if a.ASCII() {
-		row[0].g = ">"
+		mark = ">"
 	}
+	set(row, a.x, cell{mark, Style{Tone: Accent, Selected: true}})
 }
 
 // Rule draws a thin line over the width, with a title near its start.
