@@ -170,7 +170,7 @@ func (h *hub) hold(id json.RawMessage, ended chan answer) (over bool) {
 			continue
 		}
 		_ = h.view.Send(until(h.view.gone), &mcp.Message{Method: "notifications/cancelled", Params: cancelParams(id, "resubscribing")}) // if the link is broken, ended says so
-		patience := time.NewTimer(2 * time.Second)
+		patience := time.NewTimer(500 * time.Millisecond)
 		defer patience.Stop()
 		select {
 		case <-ended:
