@@ -141,6 +141,7 @@ func (a *agents) newCall(w *World, who identity, x *mcp.Exchange, params json.Ra
 	}
 	c := &gate.Call{Terms: who.terms, Refused: who.refused, Addr: who.addr, Args: json.RawMessage(args.Raw), Header: x.HTTP.Header.Get}
 	c.ID = a.s.callID()
+	c.Steps = make([]gate.Step, 0, 10)
 	c.Tool = tool.Str
 	c.In = int64(len(args.Raw))
 	c.IP = who.addr.String()

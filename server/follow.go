@@ -22,7 +22,6 @@ type follow struct {
 	wide  series // 1 h steps, 14 days
 	keys  map[string]*keyUse
 	rows  []*journal.Event // newest calls, oldest first
-	wake  chan struct{}    // closed when seq moves
 	today struct {
 		day     int
 		credits int64
@@ -34,7 +33,7 @@ type follow struct {
 const mostRows = 2000
 
 func newFollow(now func() time.Time) *follow {
-	f := &follow{now: now, keys: map[string]*keyUse{}, wake: make(chan struct{})}
+	f := &follow{now: now, keys: map[string]*keyUse{}}
 	f.fine, f.mid, f.wide = newSeries(5*time.Second, 61), newSeries(time.Minute, 61), newSeries(time.Hour, 14*24+1)
 	f.today.keys = map[string]bool{}
 	return f
@@ -55,8 +54,6 @@ func (f *follow) event(e *journal.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seq = e.Seq
-	close(f.wake)
-	f.wake = make(chan struct{})
 	c := e.Call
 	if c == nil {
 		return
@@ -204,14 +201,15 @@ func (s *sums) count(c *journal.Call) {
 	s.calls++
 	s.credits += due(c)
 	ms := float64(c.Took) / float64(time.Millisecond)
+	slot := bandOf(ms)
 	if c.Outcome == pricing.Denied {
 		s.denied++
 		if len(c.Findings) > 0 {
 			s.reasons[identifier(c.Findings[0])]++
 		}
 	} else {
-		s.latency.add(ms)
-		s.gate.add(float64(c.Gate) / float64(time.Millisecond))
+		s.latency.add(slot)
+		s.gate.add(bandOf(float64(c.Gate) / float64(time.Millisecond)))
 		band := 0
 		for band < len(s.bands)-1 && ms > latencyBands()[band] {
 			band++
@@ -225,7 +223,7 @@ func (s *sums) count(c *journal.Call) {
 	}
 	t.calls++
 	t.credits += due(c)
-	t.latency.add(ms)
+	t.latency.add(slot)
 	if c.Outcome == pricing.Failed || c.Outcome == pricing.Lost {
 		s.failed++
 		t.failed++

@@ -33,6 +33,19 @@ type front struct {
 	log     *slog.Logger
 	version string
 	perIP   *limiter
+	fixed   []fixedHeader // what every answer says
+}
+
+// fixedHeader is a header with its value, never changed.
+type fixedHeader struct {
+	name  string
+	value []string
+}
+
+func fixedHeaders(version string) []fixedHeader {
+	return []fixedHeader{{"X-Paygate-Version", []string{version}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"X-Frame-Options", []string{"DENY"}},
+		{"X-Xss-Protection", []string{"0"}}, {"Referrer-Policy", []string{"strict-origin-when-cross-origin"}}, {"Cache-Control", []string{"no-store"}},
+		{"Content-Security-Policy", []string{"default-src 'none'"}}}
 }
 
 // authenticator knows credentials; package keys implements it.
@@ -61,14 +74,10 @@ func (f *front) wrap(next http.Handler) http.Handler {
 			id = f.newID()
 		}
 		r.Header.Set("X-Request-Id", id)
-		h.Set("X-Request-Id", id)
-		h.Set("X-PayGate-Version", f.version)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("X-XSS-Protection", "0")
-		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'")
+		h["X-Request-Id"] = []string{id}
+		for _, fixed := range f.fixed { // in the form that net/http keeps: no work for each answer
+			h[fixed.name] = fixed.value
+		}
 		for name, value := range c.CustomHeaders {
 			h.Set(name, value)
 		}

@@ -113,7 +113,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.front = &front{config: func() *config.Config { return s.settings.Load() }, auth: s.keys, book: s.book, now: s.opts.Now, log: s.opts.Log,
-		version: s.opts.Version, perIP: newLimiter(s.opts.Now)}
+		version: s.opts.Version, perIP: newLimiter(s.opts.Now), fixed: fixedHeaders(s.opts.Version)}
 	if s.servers, err = upstream.New(specs(s.opts.Static.Servers), upstream.Options{Now: s.opts.Now, Log: s.opts.Log, Environ: s.opts.Environ,
 		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator}); err != nil {
 		return err

@@ -43,63 +43,115 @@ func Parse(body []byte, depth int) (messages []*Message, batch bool, err error) 
 
 // check goes through the text once, so that what follows can trust it.
 func check(body []byte, depth int) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return errors.New("it is empty")
+	}
+	if deep, at := nesting(body, depth); deep {
+		return fmt.Errorf("it is nested deeper than %d levels at byte %d", depth, at)
+	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(body))
-	values := 0
-	for {
-		t, err := d.ReadToken()
-		if err != nil {
-			if values == 1 && d.StackDepth() == 0 && errors.Is(err, io.EOF) {
-				return nil
-			}
-			if errors.Is(err, io.EOF) {
-				return errors.New("it is empty or ends too early")
-			}
-			return err
+	if err := d.SkipValue(); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return errors.New("it ends too early")
 		}
-		switch t.Kind() {
-		case '{', '[':
-			if d.StackDepth() > depth {
-				return fmt.Errorf("it is nested deeper than %d levels at %s", depth, d.StackPointer())
+		return err
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one value")
+	}
+	return nil
+}
+
+// nesting says whether a text opens more than so many objects and lists in each
+// other, and where. It looks at nothing else.
+func nesting(body []byte, most int) (bool, int) {
+	open, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if open++; open > most {
+				return true, i
+			}
+		case c == '}' || c == ']':
+			open--
+		}
+	}
+	return false, 0
+}
+
+// members are the raw members of a message's envelope.
+type members struct {
+	jsonrpc, id, method, params, result, failure json.RawMessage
+}
+
+// envelopeOf cuts an object that check has passed into its members.
+func envelopeOf(text []byte) (m members, ok bool) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return m, false
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return m, false
+		}
+		var to *json.RawMessage
+		switch name.String() {
+		case "jsonrpc":
+			to = &m.jsonrpc
+		case "id":
+			to = &m.id
+		case "method":
+			to = &m.method
+		case "params":
+			to = &m.params
+		case "result":
+			to = &m.result
+		case "error":
+			to = &m.failure
+		}
+		if to == nil {
+			if err := d.SkipValue(); err != nil {
+				return m, false
 			}
 			continue
 		}
-		if d.StackDepth() == 0 {
-			if values++; values > 1 {
-				return errors.New("there is more than one value")
-			}
+		v, err := d.ReadValue()
+		if err != nil {
+			return m, false
 		}
+		*to = json.RawMessage(bytes.Clone(v))
 	}
+	return m, true
 }
 
 // envelope reads one message that check has passed.
 func envelope(text []byte) (*Message, error) {
-	var e struct {
-		JSONRPC *string          `json:"jsonrpc"`
-		ID      json.RawMessage  `json:"id"`
-		Method  *json.RawMessage `json:"method"`
-		Params  json.RawMessage  `json:"params"`
-		Result  json.RawMessage  `json:"result"`
-		Error   json.RawMessage  `json:"error"`
-	}
 	bad := func(text string) error { return &Error{Code: CodeInvalidRequest, Message: text} }
-	if err := json.Unmarshal(text, &e); err != nil {
+	e, ok := envelopeOf(text)
+	if !ok {
 		return nil, bad(`a message must be an object such as {"jsonrpc":"2.0","id":1,"method":"ping"}`)
 	}
-	if e.JSONRPC == nil || *e.JSONRPC != "2.0" {
+	if string(e.jsonrpc) != `"2.0"` {
 		return nil, bad(`"jsonrpc" must be "2.0"`)
 	}
-	m := &Message{ID: e.ID, Params: e.Params, Result: e.Result}
+	m := &Message{ID: e.id, Params: e.params, Result: e.result}
 	if m.ID != nil && !validID(m.ID) {
 		return nil, bad(`"id" must be a string or a number, and not null`)
 	}
-	if e.Error != nil && string(e.Error) != "null" {
+	if e.failure != nil && string(e.failure) != "null" {
 		m.Error = new(Error)
-		if err := json.Unmarshal(e.Error, m.Error); err != nil {
+		if err := json.Unmarshal(e.failure, m.Error); err != nil {
 			return nil, bad(`"error" must be an object with "code" and "message"`)
 		}
 	}
-	if e.Method != nil {
-		if err := json.Unmarshal(*e.Method, &m.Method); err != nil || m.Method == "" {
+	if e.method != nil {
+		if err := json.Unmarshal(e.method, &m.Method); err != nil || m.Method == "" {
 			return nil, bad(`"method" must be a string`)
 		}
 	}

@@ -158,7 +158,7 @@ func (e *Endpoint) initialize(w http.ResponseWriter, r *http.Request, caller Cal
 	s.busy++
 	s.mu.Unlock()
 	defer s.leave()
-	x := e.exchange(r, w, caller, m)
+	x := e.exchange(r, w.Header(), caller, m)
 	x.Session = id
 	x.Forward = func(ctx context.Context, m *Message) (*Message, error) {
 		conn, err := s.open(ctx)
@@ -210,8 +210,8 @@ func takesStreams(r *http.Request) bool {
 	return strings.Contains(accept, "text/event-stream") || accept == "" || strings.Contains(accept, "*/*")
 }
 
-func (e *Endpoint) exchange(r *http.Request, w http.ResponseWriter, caller Caller, m *Message) *Exchange {
-	return &Exchange{Caller: caller, Revision: Rev0326, Request: m, HTTP: r, Header: w.Header(), Streaming: func() bool { return false }}
+func (e *Endpoint) exchange(r *http.Request, header http.Header, caller Caller, m *Message) *Exchange {
+	return &Exchange{Caller: caller, Revision: Rev0326, Request: m, HTTP: r, Header: header, Streaming: func() bool { return false }}
 }
 
 // handle asks the Handler and makes whatever comes a message with the

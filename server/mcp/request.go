@@ -8,38 +8,94 @@ import (
 )
 
 // reply is the answer to one request: JSON if nothing comes before the final
-// message and the client takes it, a stream otherwise.
+// message and the client takes it, a stream otherwise. The request's goroutine
+// waits in the handler; the first message before the final one starts another
+// that writes the stream.
 type reply struct {
 	e       *Endpoint
-	stream  *stream
-	streams bool // the client takes streams
-	mu      sync.Mutex
-	begun   chan struct{} // closed when the stream must begin
-	started bool
+	w       http.ResponseWriter
+	r       *http.Request
+	session *session // nil: there is none, and the stream cannot be resumed
+	header  http.Header
 	aside   func(*Message) // where messages go when there can be no stream
+
+	mu      sync.Mutex
+	stream  *stream
+	written chan struct{} // closed when the stream's writer has ended; nil: no stream
+}
+
+func (e *Endpoint) newReply(w http.ResponseWriter, r *http.Request, s *session) *reply {
+	p := &reply{e: e, w: w, r: r, session: s, header: make(http.Header)}
+	if s != nil {
+		p.aside = s.other
+	}
+	return p
 }
 
 // emit sends a message before the final one.
 func (p *reply) emit(m *Message) {
-	if !p.streams {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.w == nil || !takesStreams(p.r) {
 		if p.aside != nil {
 			p.aside(m)
 		}
 		return
 	}
-	p.mu.Lock()
-	if !p.started {
-		p.started = true
-		close(p.begun)
-	}
-	p.mu.Unlock()
+	p.begin()
 	p.stream.add(m, false, p.e.now())
+}
+
+// begin starts the stream. Behind mu.
+func (p *reply) begin() {
+	if p.written != nil {
+		return
+	}
+	if p.session != nil {
+		p.stream = p.session.stream()
+	} else {
+		p.stream = newStream(0, &p.e.limits)
+	}
+	p.written = make(chan struct{})
+	p.sendHeader()
+	go func() {
+		defer close(p.written)
+		ids := p.session != nil
+		out, err := p.e.begin(p.w, p.stream, ids, ids && p.session.speaks() >= Rev1125)
+		if err == nil {
+			err = out.copy(p.r.Context(), p.stream, 0, nil)
+		}
+		if err != nil {
+			p.e.log.Debug("a stream broke", "error", err)
+		}
+	}()
+}
+
+func (p *reply) sendHeader() {
+	for name, values := range p.header {
+		p.w.Header()[name] = values
+	}
 }
 
 func (p *reply) streaming() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.started
+	return p.written != nil
+}
+
+// end sends the final message.
+func (p *reply) end(res *Message, status int) {
+	p.mu.Lock()
+	if p.written == nil && (prefersJSON(p.r) || status != http.StatusOK || !takesStreams(p.r)) {
+		p.mu.Unlock()
+		p.sendHeader()
+		writeJSON(p.w, status, res.Append(nil))
+		return
+	}
+	p.begin()
+	p.mu.Unlock()
+	p.stream.add(res, true, p.e.now())
+	<-p.written
 }
 
 // request answers one legacy request, in a session or without.
@@ -48,65 +104,22 @@ func (e *Endpoint) request(w http.ResponseWriter, r *http.Request, caller Caller
 		writeJSON(w, http.StatusOK, (&Message{ID: m.ID, Result: json.RawMessage("{}")}).Append(nil))
 		return
 	}
-	p := &reply{e: e, streams: takesStreams(r), begun: make(chan struct{})}
-	x := e.exchange(r, w, caller, m)
+	p := e.newReply(w, r, s)
+	x := e.exchange(r, p.header, caller, m)
 	x.Streaming = p.streaming
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx := r.Context()
 	if s != nil {
 		// A client that hangs up may resume: the call goes on in its session.
+		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(s.ctx)
-		p.stream, p.aside = s.stream(), s.other
+		defer cancel()
 		s.track(m.ID, cancel)
+		defer s.untrack(m.ID)
 		x.Session, x.Revision = s.id, s.speaks()
-	} else {
-		p.stream = newStream(0, &e.limits)
 	}
 	x.Forward = e.forward(s, caller, p)
-	header := make(http.Header) // the handler's until the answer begins: its goroutine may outlive this one
-	x.Header = header
-	done := make(chan *Message, 1)
-	go func() {
-		defer cancel()
-		res := e.handle(ctx, x)
-		if s != nil {
-			s.untrack(m.ID)
-		}
-		p.stream.add(res, true, e.now())
-		done <- res
-	}()
-	e.send(w, r, s, p, header, done)
+	p.end(e.handle(ctx, x), http.StatusOK)
 }
-
-// send writes the answer in the form that what comes first decides.
-func (e *Endpoint) send(w http.ResponseWriter, r *http.Request, s *session, p *reply, header http.Header, done chan *Message) {
-	select {
-	case res := <-done:
-		if !p.streaming() && (prefersJSON(r) || !p.streams) {
-			for name, values := range header {
-				w.Header()[name] = values
-			}
-			writeJSON(w, statusOf(p, res), res.Append(nil))
-			return
-		}
-		for name, values := range header {
-			w.Header()[name] = values
-		}
-	case <-p.begun:
-	case <-r.Context().Done():
-		return
-	}
-	ids := s != nil
-	out, err := e.begin(w, p.stream, ids, ids && s.speaks() >= Rev1125)
-	if err == nil {
-		err = out.copy(r.Context(), p.stream, 0, nil)
-	}
-	if err != nil {
-		e.log.Debug("a stream broke", "error", err)
-	}
-}
-
-// statusOf is 200 for everything a legacy client's handler can say.
-func statusOf(_ *reply, _ *Message) int { return http.StatusOK }
 
 // forward reaches the server over the session's conversation, or a pooled one.
 func (e *Endpoint) forward(s *session, caller Caller, p *reply) func(context.Context, *Message) (*Message, error) {
@@ -151,11 +164,10 @@ func (e *Endpoint) batch(w http.ResponseWriter, r *http.Request, caller Caller, 
 				answers[i] = &Message{ID: m.ID, Result: json.RawMessage("{}")}
 				return
 			}
-			p := &reply{e: e}
-			x := e.exchange(r, w, caller, m)
-			x.Header = make(http.Header)
+			p := e.newReply(nil, r, s)
+			x := e.exchange(r, p.header, caller, m)
 			if s != nil {
-				p.aside, x.Session, x.Revision = s.other, s.id, s.speaks()
+				x.Session, x.Revision = s.id, s.speaks()
 			}
 			x.Forward = e.forward(s, caller, p)
 			answers[i] = e.handle(r.Context(), x)

@@ -36,6 +36,7 @@ func (b *bench) stop() {
 	}
 	b.children = nil
 	os.RemoveAll(b.dir)
+	b.dir = ""
 }
 
 func (b *bench) start(name string, args ...string) *exec.Cmd {
