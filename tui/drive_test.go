@@ -149,8 +149,14 @@ func keyOf(name string) tea.KeyPressMsg {
 	return k
 }
 
-// screen is what a terminal shows, after checks that hold for every frame.
+// screen is what a terminal shows.
 func (d *driver) screen() string {
+	d.t.Helper()
+	return shown(d.check(), d.w, d.h)
+}
+
+// check looks at what holds for every frame.
+func (d *driver) check() string {
 	d.t.Helper()
 	content := d.m.View().Content
 	lines := strings.Split(content, "\n")
@@ -165,7 +171,7 @@ func (d *driver) screen() string {
 	if crash := d.m.Crash(); crash != "" {
 		d.t.Fatalf("drawing panicked: %s", crash)
 	}
-	return shown(content, d.w, d.h)
+	return content
 }
 
 // shown is what a terminal makes of a frame.

@@ -230,9 +230,11 @@ func (k *keys) limits(t []api.KeyRow) tea.Cmd {
 		f.fields = append(f.fields, x)
 	}
 	f.cli = func(v []string) string {
-		cli := "paygate keys limit " + refs(t)
-		for i, flag := range []string{"--lifetime", "--calls-per-day", "--calls-per-month", "--credits-per-day", "--credits-per-month"} {
-			cli += " " + flag + " " + or(plain(v[i]), "0")
+		cli := "paygate keys limit " + refs(t) + " " + or(plain(v[0]), "0")
+		for i, flag := range []string{"--calls-per-day", "--calls-per-month", "--credits-per-day", "--credits-per-month"} {
+			if v[i+1] != "" || old[i+1] > 0 {
+				cli += " " + flag + " " + or(plain(v[i+1]), "0")
+			}
 		}
 		return cli
 	}
@@ -277,7 +279,8 @@ func (k *keys) access(t []api.KeyRow) tea.Cmd {
 	deny.line.Set(strings.Join(t[0].DeniedTools, " "))
 	f := &form{m: k.m, title: "Tools of " + named(t), fields: []*field{allow, deny}, button: "Set"}
 	f.cli = func(v []string) string {
-		return "paygate keys tools " + refs(t) + " --allow " + quote(strings.Join(words(v[0]), ",")) + " --deny " + quote(strings.Join(words(v[1]), ","))
+		who := refs(t)
+		return "paygate keys allow " + who + " " + quote(strings.Join(words(v[0]), ",")) + " && paygate keys deny " + who + " " + quote(strings.Join(words(v[1]), ","))
 	}
 	f.submit = func(v []string) tea.Cmd {
 		var do, back []act

@@ -15,9 +15,7 @@ func (p *prices) cli(changes []api.PriceChange) string {
 	var out []string
 	for _, c := range changes {
 		s := "paygate prices set " + quote(c.Tool)
-		if c.PerCall != nil {
-			s += fmt.Sprintf(" %d", *c.PerCall)
-		}
+		s += fmt.Sprintf(" %d", p.perCall(c))
 		if c.PerKBIn != nil {
 			s += fmt.Sprintf(" --kb-in %d", *c.PerKBIn)
 		}
@@ -27,6 +25,19 @@ func (p *prices) cli(changes []api.PriceChange) string {
 		out = append(out, s)
 	}
 	return strings.Join(out, " && ")
+}
+
+// perCall is what a tool costs a call once a change is made.
+func (p *prices) perCall(c api.PriceChange) int64 {
+	if c.PerCall != nil {
+		return *c.PerCall
+	}
+	for _, r := range p.sheet.Tools {
+		if r.Tool == c.Tool {
+			return r.PerCall
+		}
+	}
+	return p.sheet.Default
 }
 
 // review shows the difference and asks.

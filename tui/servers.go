@@ -157,11 +157,7 @@ func (s *servers) add() tea.Cmd {
 	}}
 	f := &form{m: m, title: "New server", note: "an MCP server whose tools get a price", fields: []*field{prefix, target, env}, button: "Add"}
 	f.cli = func(v []string) string {
-		flag := "--command"
-		if isURL(v[1]) {
-			flag = "--url"
-		}
-		cli := "paygate servers add " + or(quoteSome(v[0]), "PREFIX") + " " + flag + " " + quote(v[1])
+		cli := "paygate servers add " + or(quoteSome(v[0]), "PREFIX") + " " + quote(or(v[1], "COMMAND"))
 		for _, e := range words(v[2]) {
 			name, _, _ := strings.Cut(e, "=")
 			cli += " --env " + quote(name+"=$"+name) // a secret is not repeated
@@ -229,7 +225,7 @@ func (s *servers) Status() []paint.Span {
 func (s *servers) Draw(a paint.Area) {
 	rows := s.rows()
 	if len(rows) == 0 {
-		drawHint(a, "No server yet.", []string{"A server is what does the work: an MCP server that PayGate puts a price on."}, "paygate servers add fs --command 'npx -y @modelcontextprotocol/server-filesystem .'", [][2]string{{"a", "adds one"}})
+		drawHint(a, "No server yet.", []string{"A server is what does the work: an MCP server that PayGate puts a price on."}, "paygate servers add fs 'npx -y @modelcontextprotocol/server-filesystem .'", [][2]string{{"a", "adds one"}})
 		return
 	}
 	ps := layout([]col{{title: "SERVER", width: 8, max: 24}, {title: "  STATE", width: 22, max: 34}, {title: "OVER", width: 5, rank: 2}, {title: "UP", width: 4, right: true, rank: 1},

@@ -374,10 +374,3 @@ func (g *Gateway) Rename(name string, credits int64) {
 		g.keys[i].BurnPerHour *= 1e9
 	}
 }
-
-// Shrink leaves only the first n keys, for tests that need none of the many.
-func (g *Gateway) Shrink(n int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.keys = g.keys[:min(n, len(g.keys))]
-}
