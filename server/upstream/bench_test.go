@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
@@ -134,4 +136,32 @@ func (p *pipe) call(params []byte) error {
 	p.mu.Unlock()
 	<-c
 	return err
+}
+
+// BenchmarkHTTP is calls by 64 callers over one HTTP session; the server's own
+// work is in it, since it lives in the same process.
+func BenchmarkHTTP(b *testing.B) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.Method != http.MethodPost {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if bytes.Contains(body, []byte(`"server/discover"`)) {
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}}`)
+			return
+		}
+		_, rest, _ := bytes.Cut(body, []byte(`"id":`))
+		id, _, _ := bytes.Cut(rest, []byte(`,`))
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+string(id)+`,"result":{"tools":[],"content":[{"type":"text","text":"hello"}]}}`)
+	}))
+	defer web.Close()
+	s := start(b, upstream.Options{}, upstream.Spec{URL: web.URL})
+	c := open(b, s, mcp.Dial{Modern: true})
+	m := request("1", "echo", fake.Args{Text: "hello", Who: "somebody"})
+	measure(b, func() error {
+		_, err := c.Call(context.Background(), m, func(*mcp.Message) {})
+		return err
+	})
 }
