@@ -250,24 +250,9 @@ func (d *DB) restore(ctx context.Context, r io.Reader) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := d.Update(func(tx *Tx) error {
-			for n := 0; n < 4096; n++ {
-				bucket := in.field()
-				if in.err != nil {
-					return in.err
-				}
-				if more = len(bucket) > 0; !more {
-					break
-				}
-				key, value := in.field(), in.field()
-				if in.err != nil {
-					return in.err
-				}
-				if err := tx.Append(string(bucket), key, value); err != nil {
-					return err
-				}
-			}
-			return nil
+		err := d.Update(func(tx *Tx) (err error) {
+			more, err = in.restore(tx)
+			return err
 		})
 		if err != nil {
 			return err
@@ -314,6 +299,25 @@ func (b *backupReader) field() []byte {
 	}
 	b.sum.Write(binary.AppendUvarint(nil, n))
 	return b.raw(n)
+}
+
+// restore writes some of what comes, and says whether there is more.
+func (b *backupReader) restore(tx *Tx) (more bool, err error) {
+	const most = 4096
+	for range most {
+		bucket := b.field()
+		if b.err != nil || len(bucket) == 0 {
+			return false, b.err
+		}
+		key, value := b.field(), b.field()
+		if b.err != nil {
+			return false, b.err
+		}
+		if err := tx.Append(string(bucket), key, value); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 func (b *backupReader) expect(want string) {

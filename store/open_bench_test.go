@@ -24,7 +24,7 @@ func BenchmarkUpdate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	for b.Loop() {
 		if err := db.Update(func(tx *store.Tx) error { return tx.Put("a", []byte("k"), []byte("v")) }); err != nil {
 			b.Fatal(err)

@@ -78,9 +78,9 @@ func (b *Book) perform(tx *store.Tx, a *apply) []func(*store.Tx) error {
 	for _, e := range t.events {
 		b.seq = e.Seq
 		b.queue = append(b.queue, e)
-		b.real.Fold(e.Seq, journal.Act{Event: e})
+		b.real.Fold(journal.Act{Event: e})
 		if b.would != nil {
-			b.would.Fold(e.Seq, journal.Act{Event: e})
+			b.would.Fold(journal.Act{Event: e})
 		}
 		if on, is := shadowBegins(e); is {
 			writes = append(writes, b.switchMode(on))

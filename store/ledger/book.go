@@ -213,7 +213,7 @@ func (b *Book) add(e *journal.Event) {
 	b.append(e)
 	for _, s := range []*State{b.real, b.would} {
 		if s != nil {
-			s.Fold(e.Seq, journal.Act{Event: e})
+			s.Fold(journal.Act{Event: e})
 		}
 	}
 }

@@ -105,7 +105,7 @@ func TestACallIsChargedOnceAndSurvivesARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = open(t, dir, c)
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	if k := b.Key("key_a"); k.Credits != 3 || k.Held != 0 || k.Spent != 2 || k.Calls != 1 {
 		t.Fatalf("after the restart: %+v", k)
 	}
@@ -120,7 +120,7 @@ func TestConcurrentCallsNeverOverdrawNorPassALimit(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	b := open(t, t.TempDir(), c)
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	grant(t, b, "key_a", 101)
 	limit := journal.Limit{Owner: journal.KeyAccount("key_a"), Kind: journal.KeyRate, Max: 30, Window: time.Minute}
 	var wg sync.WaitGroup

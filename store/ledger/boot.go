@@ -149,10 +149,10 @@ func (i *image) tail(db *store.DB) error {
 // cells were all written with the event that began shadow mode.
 func (i *image) fold(block, seq uint64, act journal.Act) {
 	i.real.folding = seq
-	i.real.Fold(seq, act)
+	i.real.Fold(act)
 	if i.would != nil {
 		i.would.folding = seq
-		i.would.Fold(seq, act)
+		i.would.Fold(act)
 	}
 	e := act.Event
 	if e == nil {

@@ -13,7 +13,7 @@ import (
 //
 // Call holds are not folded: what was promised and has not ended has no effect
 // on what is posted, and at boot every such call has ended.
-func (s *State) Fold(seq uint64, a journal.Act) {
+func (s *State) Fold(a journal.Act) {
 	switch {
 	case a.Admit != nil:
 		if s.counts(a.Admit) {

@@ -173,9 +173,9 @@ func (f *refold) fold(to uint64) {
 
 func (f *refold) act(seq uint64, act journal.Act) {
 	f.proof.Events++
-	f.real.Fold(seq, act)
+	f.real.Fold(act)
 	if f.would != nil {
-		f.would.Fold(seq, act)
+		f.would.Fold(act)
 	}
 	e := act.Event
 	if e == nil {

@@ -18,16 +18,19 @@ func replays(t tester, r *rig) {
 		t.Fatal(err)
 	}
 	sheet := func(*journal.Call) *pricing.Sheet { return r.sheet }
-	real := ledger.NewScenario(nil, sheet)
-	real.Takes = func(c *journal.Call) bool { return !c.Observed }
+	live, after, err := ledger.FirstScenario(r.DB(), sheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live.Takes = func(c *journal.Call) bool { return !c.Observed }
 	var would *ledger.Scenario
-	err := journal.Blocks(nil, r.DB(), 0, func(raw []byte) (bool, error) {
+	err = journal.Blocks(nil, r.DB(), after, func(raw []byte) (bool, error) {
 		b, err := journal.Decode(raw)
 		if err != nil {
 			return false, err
 		}
 		for i, a := range b.Acts {
-			agrees(t, b.First+uint64(i), real.Act(a))
+			agrees(t, b.First+uint64(i), live.Act(a))
 			if would != nil {
 				agrees(t, b.First+uint64(i), would.Act(a))
 			}
@@ -37,7 +40,7 @@ func replays(t tester, r *rig) {
 					return false, err
 				}
 				if would = nil; m.Mode == "shadow" {
-					would = ledger.NewScenario(real, sheet)
+					would = ledger.NewScenario(live, sheet)
 					would.Takes = func(c *journal.Call) bool { return c.Observed }
 				}
 			}
@@ -47,8 +50,8 @@ func replays(t tester, r *rig) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if real.Clipped != 0 {
-		t.Fatalf("%d credits were clipped in a replay", real.Clipped)
+	if live.Clipped != 0 {
+		t.Fatalf("%d credits were clipped in a replay", live.Clipped)
 	}
 }
 

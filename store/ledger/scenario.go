@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"fmt"
+
 	"paygate/pricing"
+	"paygate/store"
 	"paygate/store/journal"
 )
 
@@ -71,6 +74,18 @@ func (b *Book) Scenario(sheet func(*journal.Call) *pricing.Sheet) (*Scenario, ui
 		from = b.would
 	}
 	return &Scenario{Sheet: sheet, books: from.seed(), open: map[uint64]*promise{}}, b.seq
+}
+
+// FirstScenario begins where the kept journal begins, with the books as they
+// were there, and gives the number of the last act that is in them: 0 unless
+// the journal was trimmed. Calls that were under way at that moment are not in
+// it.
+func FirstScenario(db *store.DB, sheet func(*journal.Call) *pricing.Sheet) (*Scenario, uint64, error) {
+	f, a, err := newRefold(db, &Proof{})
+	if err != nil {
+		return nil, 0, fmt.Errorf("scenario: %w", err)
+	}
+	return &Scenario{Sheet: sheet, books: f.real, open: map[uint64]*promise{}}, a.Seq, nil
 }
 
 // Key is what the scenario's books say of a key.

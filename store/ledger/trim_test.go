@@ -57,6 +57,7 @@ func TestTrimmingForgetsEventsAndNoCredit(t *testing.T) {
 				t.Fatalf("totals %+v became %+v; key_1 %+v became %+v", before, got, was, r.Key("key_1"))
 			}
 			r.prove(t)
+			replays(t, r)
 			r.close(t)
 			r.open(t)
 		}
