@@ -252,6 +252,9 @@ func (f *front) answer(w http.ResponseWriter, r *http.Request, route api.Route, 
 		return
 	}
 	in := &api.Request{Query: r.URL.Query(), HTTP: r}
+	if before, _, ok := strings.Cut(route.Path, ":id"); ok {
+		in.Query[":id"] = []string{strings.TrimPrefix(r.URL.Path, before)}
+	}
 	if route.Method != http.MethodGet {
 		body, err := f.body(w, r, route)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"paygate/server/api"
 	"paygate/server/config"
 	"paygate/server/gate"
 	"paygate/server/keys"
@@ -47,22 +48,30 @@ type Options struct {
 
 // Server is the gateway. Make it with New, serve with Run, end with Close.
 type Server struct {
-	opts     Options
-	book     *ledger.Book
-	keys     *keys.Directory
-	servers  *upstream.Servers
-	endpoint *mcp.Endpoint
-	gate     *gate.Gate
-	front    *front
-	others   *limiter // calls that are not charged
-	follow   *follow
-	started  time.Time
-	handler  http.Handler
+	opts      Options
+	book      *ledger.Book
+	keys      *keys.Directory
+	servers   *upstream.Servers
+	endpoint  *mcp.Endpoint
+	gate      *gate.Gate
+	front     *front
+	others    *limiter // calls that are not charged
+	follow    *follow
+	inspector *inspector
+	counters  *counters
+	document  func() ([]byte, error) // OpenAPI
+
+	proving sync.Mutex
+	proof   api.Proof // behind proving
+	started time.Time
+	handler http.Handler
 
 	settings  atomic.Pointer[config.Config]
 	world     atomic.Pointer[World]
 	compiling sync.Mutex
-	loops     sync.WaitGroup // background readers
+	loops     sync.WaitGroup  // background readers
+	ctx       context.Context // of the background; ends with Close
+	ended     <-chan struct{} // closed when event streams must end
 	stop      context.CancelFunc
 	draining  atomic.Bool
 
@@ -73,7 +82,7 @@ type Server struct {
 // error wraps store.ErrLocked, store.ErrTooNew or store.ErrCorrupt where that
 // is the matter.
 func New(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follow: newFollow(o.Now)}
+	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follow: newFollow(o.Now), inspector: newInspector()}
 	s.settings.Store(&o.Config)
 	if err := s.openState(ctx); err != nil {
 		return nil, err
@@ -108,7 +117,7 @@ func (s *Server) build(ctx context.Context) error {
 	if err := s.keys.Import(ctx, s.opts.Config.ImportKeys); err != nil {
 		return err
 	}
-	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log}
+	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log, Trace: s.inspector.see}
 	if err := s.Compile(ctx); err != nil {
 		return err
 	}
@@ -124,10 +133,20 @@ func (s *Server) build(ctx context.Context) error {
 			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)
 		},
 		Name: "paygate", Version: s.opts.Version})
+	s.counters = newCounters(s)
+	s.document = describe(s.routes(), "PayGate", s.opts.Version)
 	s.handler = s.mount()
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = stop
-	s.loops.Go(func() { s.follow.run(life, s.book.Journal()) })
+	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.ended = s.ctx.Done()
+	begin := s.book.Journal().Last()
+	s.loops.Go(func() { s.follow.run(s.ctx, s.book.Journal()) })
+	s.loops.Go(func() {
+		for e := range s.book.Journal().Tail(s.ctx, begin) {
+			if e.Call != nil {
+				s.counters.call(e.Call)
+			}
+		}
+	})
 	return nil
 }
 
@@ -170,6 +189,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
+	s.stop() // event streams end, and with them their connections
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	ended := make(chan error, 1)

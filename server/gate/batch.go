@@ -56,7 +56,7 @@ func (g *Gate) reserveAll(calls []*Call) (failed int, err error) {
 		return failed, nil
 	}
 	ask := g.Book.Reserve
-	if failed >= 0 {
+	if failed >= 0 || calls[0].Dry {
 		ask = g.Book.Ask
 	}
 	err = ask(all...)
@@ -86,5 +86,18 @@ func (g *Gate) refuseAll(calls []*Call, failed int) error {
 		g.refuse(c)
 		g.trace(c)
 	}
-	return calls[failed].first()
+	return calls[failed].First()
+}
+
+// AskAll says what DoAll would answer now, and moves nothing; each call's
+// Denials tell.
+func (g *Gate) AskAll(w *Way, calls []*Call) error {
+	for i, c := range calls {
+		c.Dry = true
+		g.begin(w, c)
+		c.BatchN, c.BatchI = len(calls), i
+		g.check(w, c)
+	}
+	_, err := g.reserveAll(calls)
+	return err
 }

@@ -71,7 +71,7 @@ func (g *Gate) reserve(c *Call) error {
 		for _, r := range refused.Calls[0] {
 			c.Denials = append(c.Denials, fromBook(r))
 		}
-		step.Mark, step.Text = "deny", c.first().Reason
+		step.Mark, step.Text = "deny", c.First().Reason
 	case err != nil:
 		return fmt.Errorf("call %s: %w", c.ID, err)
 	case c.Observed && len(c.Findings) > 0:

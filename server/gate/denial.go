@@ -49,8 +49,8 @@ func fromBook(r ledger.Refusal) Denial {
 		Need: pricing.Credits(r.Need), Have: pricing.Credits(r.Have)}
 }
 
-// first is the denial that is answered: the first in the contract's order.
-func (c *Call) first() *Denial {
+// First is the denial that is answered: the first in the contract's order.
+func (c *Call) First() *Denial {
 	d := ordered(c.Denials)[0]
 	return &d
 }

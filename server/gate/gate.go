@@ -60,7 +60,7 @@ func (g *Gate) Do(ctx context.Context, w *Way, c *Call) error {
 	}
 	if len(c.Denials) > 0 {
 		g.refuse(c)
-		return c.first()
+		return c.First()
 	}
 	return g.run(ctx, w, c)
 }
@@ -74,7 +74,7 @@ func (g *Gate) Ask(w *Way, c *Call) (*Denial, error) {
 		return nil, err
 	}
 	if len(c.Denials) > 0 {
-		return c.first(), nil
+		return c.First(), nil
 	}
 	return nil, nil
 }

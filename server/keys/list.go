@@ -278,3 +278,56 @@ func (d *Directory) stats(_ context.Context, in statsIn) (statsOut, error) {
 	}
 	return s, nil
 }
+
+// Rows are the keys of a namespace (all of them for ""), at most so many, as
+// lists show them; truncated says that there are more.
+func (d *Directory) Rows(namespace string, most int) (rows any, truncated bool) {
+	found, books, out := d.pick(listIn{Namespace: namespace}), d.books(), []row{}
+	for _, e := range found[:min(len(found), most)] {
+		out = append(out, d.row(e, books[e.key.ID], d.opts.Now().UTC(), false))
+	}
+	return out, len(found) > most
+}
+
+// NamespaceSum sums the keys of one namespace.
+type NamespaceSum struct {
+	Namespace string `json:"namespace"`
+	Keys      int    `json:"keyCount"`
+	Active    int    `json:"activeKeys"`
+	Credits   int64  `json:"totalCredits"`
+	Spent     int64  `json:"totalSpent"`
+}
+
+// NamespaceSums sums every namespace, in the order of their first keys.
+func (d *Directory) NamespaceSums() []NamespaceSum {
+	out, at, books := []NamespaceSum{}, map[string]int{}, d.books()
+	for _, e := range d.all() {
+		i, ok := at[e.key.Namespace]
+		if !ok {
+			i = len(out)
+			at[e.key.Namespace] = i
+			out = append(out, NamespaceSum{Namespace: e.key.Namespace})
+		}
+		b := books[e.key.ID]
+		out[i].Keys++
+		out[i].Credits += int64(b.Credits)
+		out[i].Spent += int64(b.Spent)
+		if !e.key.Revoked {
+			out[i].Active++
+		}
+	}
+	return out
+}
+
+// Admins counts the admin keys that are not revoked.
+func (d *Directory) Admins() int {
+	d.admins.mu.RLock()
+	defer d.admins.mu.RUnlock()
+	n := 0
+	for _, k := range d.admins.list {
+		if !k.Revoked {
+			n++
+		}
+	}
+	return n
+}
