@@ -343,3 +343,37 @@ func TestRefusalsAreNotPutOffForEver(t *testing.T) {
 		}
 	}
 }
+
+// A call that another check refuses is recorded with all that stands against
+// it, the book's reasons last, and a call that the book refused only once.
+func TestARefusalIsRecordedOnceWithEveryReason(t *testing.T) {
+	t.Parallel()
+	r := testRig(t)
+	r.topup(t, "1", "key_a", 1)
+	c := r.call("both", "key_a", "dear", rate("key_a", 0))
+	if err := r.Ask(c); err == nil {
+		t.Fatal("nothing stands against it")
+	}
+	c.Outcome, c.Findings = pricing.Denied, []string{"rate_limited", "ip_not_allowed"}
+	r.Refuse(c)
+	d := r.call("poor", "key_a", "dear")
+	if err := r.Reserve(d); err == nil {
+		t.Fatal("admitted")
+	}
+	d.Findings = []string{"insufficient_credits"}
+	r.Refuse(d) // as a caller may that does not know
+	if err := r.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	events, err := r.Journal().OfKey("key_a", 0, 10)
+	if err != nil || len(events) != 3 {
+		t.Fatalf("%v, %v", seqsOf(events), err)
+	}
+	if got := events[1].Call.Findings; !slices.Equal(got, []string{"ip_not_allowed", "rate_limited", "insufficient_credits"}) {
+		t.Errorf("findings %q", got)
+	}
+	if got := events[0].Call.Findings; !slices.Equal(got, []string{"insufficient_credits"}) {
+		t.Errorf("findings %q", got)
+	}
+	replays(t, r)
+}

@@ -28,6 +28,10 @@ func (r *Refused) Error() string {
 	return "refused"
 }
 
+// batchRejected is the reason of a call that could be admitted and is in a
+// batch with one that cannot.
+const batchRejected = "batch_rejected"
+
 // insufficient is the reason that credits are missing.
 const insufficient = "insufficient_credits"
 

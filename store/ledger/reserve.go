@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func (b *Book) reserve(calls []*Call, take bool) error {
 // decide quotes each call and promises it to those before it in the batch. An
 // observed call is never refused. Behind mu.
 func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
-	now := b.now()
+	now, observed := b.now(), false
 	refused = make([][]Refusal, len(calls))
 	for i, c := range calls {
 		s := b.books(c)
@@ -83,6 +84,7 @@ func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
 			c.books = s
 		case c.Observed:
 			c.observe(refused[i])
+			observed = true
 		default:
 			bad = true
 			if !began.IsZero() {
@@ -91,7 +93,22 @@ func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
 			}
 		}
 	}
+	if observed && len(calls) > 1 {
+		rejectBatch(calls)
+	}
 	return refused, bad
+}
+
+// rejectBatch takes back what shadow mode's books have promised to the rest of
+// a batch that they would have refused.
+func rejectBatch(calls []*Call) {
+	for _, c := range calls {
+		if c.Observed && c.books != nil {
+			c.books.undo(&c.Call, c.Quote)
+			c.books = nil
+			c.observe([]Refusal{{Reason: batchRejected}})
+		}
+	}
 }
 
 // observe records what shadow mode does not enforce.
@@ -120,10 +137,9 @@ func (b *Book) open(calls []*Call) {
 func (b *Book) refuseAll(calls []*Call, refused [][]Refusal) {
 	for i, c := range calls {
 		c.Outcome, c.Class, c.Reasons, c.Findings = pricing.Denied, "denied", nil, nil
-		c.observe(refused[i])
 		c.Together = len(calls) > 1
-		if len(c.Findings) == 0 {
-			c.Findings = []string{"batch_rejected"}
+		if c.observe(refused[i]); len(c.Findings) == 0 {
+			c.observe([]Refusal{{Reason: batchRejected}})
 		}
 		b.refuse(c)
 	}
@@ -152,7 +168,20 @@ func (b *Book) Refuse(c *Call) {
 			c.Reasons = append(c.Reasons, r.Reason)
 		}
 	}
+	// In the contract's order the book's reasons come after all others. What it
+	// said when it was asked before may have changed since.
+	c.Findings = slices.Concat(slices.DeleteFunc(slices.Clone(c.Findings), ours), c.Reasons)
 	b.refuse(c)
+}
+
+// ours says whether a reason is one that only the book finds.
+func ours(reason string) bool {
+	for k := range journal.Kinds {
+		if reason == k.Reason() {
+			return true
+		}
+	}
+	return reason == insufficient
 }
 
 // refuse queues a refused call. Behind mu.

@@ -134,7 +134,7 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 	for i := range out {
 		if v := &out[i]; bad && v.Admitted {
 			s.books.undo(v.Call, v.Quote)
-			v.Admitted = false
+			v.Admitted, v.Reasons = false, []Refusal{{Reason: batchRejected}}
 		}
 		if v := &out[i]; v.Call.AdmitSeq != 0 {
 			s.open[v.Call.AdmitSeq] = &promise{call: v.Call, quote: v.Quote, admitted: v.Admitted}
