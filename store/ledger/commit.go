@@ -33,7 +33,7 @@ type head struct {
 const (
 	eventsPerCell = 16
 	fewestCells   = 4
-	mostCells     = 16
+	mostCells     = 32
 )
 
 // round is one pass over the changed cells.
