@@ -127,7 +127,12 @@ func (s *Server) build(ctx context.Context) error {
 		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator}); err != nil {
 		return err
 	}
-	s.endpoint = mcp.New(mcp.Options{Handler: &agents{s}, Backend: s.servers, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
+	secret, err := sealSecret(s.opts.Static.StateDir, s.opts.Rand)
+	if err != nil {
+		return err
+	}
+	s.endpoint, err = mcp.New(mcp.Options{Secret: secret, Store: &sessionStore{s.book},
+		Handler: &agents{s}, Backend: s.servers, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
 		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
 		NewSession: func(r *http.Request) time.Duration {
 			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)

@@ -45,6 +45,7 @@ type Limits struct {
 	Resumable  time.Duration // how long a finished stream can be asked for again (1 min)
 	LogEvents  int           // events kept of one stream (1,000)
 	LogBytes   int           // bytes kept of one stream (8 MiB)
+	State      time.Duration // how long an input_required answer may be answered (10 min)
 	Standalone int           // events kept for a session without a GET stream (256)
 }
 
@@ -58,6 +59,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Resumable, time.Minute)
 	or(&l.LogEvents, 1000)
 	or(&l.LogBytes, 8<<20)
+	or(&l.State, 10*time.Minute)
 	or(&l.Standalone, 256)
 	return l
 }

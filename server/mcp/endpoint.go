@@ -29,8 +29,11 @@ type Options struct {
 	// NewSession is asked before a session is begun: the limit per address.
 	// It gives how long to wait, 0 to go on. Nil never limits.
 	NewSession func(*http.Request) time.Duration
-	Name       string // of the gateway, where it speaks for itself
-	Version    string
+	// Secret seals what clients carry between the rounds of a call; with the
+	// same one a call goes on after a restart. Nil: a new one for each process.
+	Secret  []byte
+	Name    string // of the gateway, where it speaks for itself
+	Version string
 }
 
 // Endpoint serves /mcp: POST, GET and DELETE, for every revision at once. Stop
@@ -50,18 +53,20 @@ type Endpoint struct {
 
 	life     context.Context // ends with the endpoint
 	stop     context.CancelFunc
+	seal     *sealer
 	sessions sessions
 	loops    sync.WaitGroup // background work
 	calls    sync.WaitGroup // requests under way
 
 	pool struct {
 		sync.Mutex
-		conns map[poolKey]*pooled
+		conns   map[poolKey]*pooled
+		headers map[poolKey]toolHeaders
 	}
 }
 
 // New makes an Endpoint.
-func New(o Options) *Endpoint {
+func New(o Options) (*Endpoint, error) {
 	e := &Endpoint{handler: o.Handler, backend: o.Backend, store: o.Store, now: o.Now, rand: o.Rand, log: o.Log,
 		limits: o.Limits.withDefaults(), origin: o.Origin, admit: o.NewSession, name: o.Name, version: o.Version}
 	if e.now == nil {
@@ -74,10 +79,14 @@ func New(o Options) *Endpoint {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	e.sessions.byID = map[string]*session{}
-	e.pool.conns = map[poolKey]*pooled{}
+	e.pool.conns, e.pool.headers = map[poolKey]*pooled{}, map[poolKey]toolHeaders{}
+	var err error
+	if e.seal, err = newSealer(o.Secret, e.rand); err != nil {
+		return nil, err
+	}
 	e.life, e.stop = context.WithCancel(context.Background())
 	e.loops.Go(e.tend)
-	return e
+	return e, nil
 }
 
 // tend ends what nobody uses.

@@ -1,9 +1,14 @@
 package mcp
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
 )
 
 const metaPrefix = "io.modelcontextprotocol/"
@@ -21,7 +26,202 @@ func metaField(m *Message, name string) gjson.Result {
 	return gjson.GetBytes(m.Params, "_meta."+gjson.Escape(metaPrefix+name))
 }
 
-// postModern is replaced below.
+// postModern answers one request of the stateless revision.
 func (e *Endpoint) postModern(w http.ResponseWriter, r *http.Request, caller Caller, m *Message) {
-	fail(w, http.StatusBadRequest, m.ID, &Error{Code: CodeUnsupportedVersion, Message: "unsupported"})
+	if m.ID == nil || m.Method == "" { // a notification; the revision has no answers of clients
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if err := checkModern(r, m); err != nil {
+		fail(w, http.StatusBadRequest, m.ID, err)
+		return
+	}
+	if removed(m.Method) {
+		fail(w, http.StatusNotFound, m.ID, &Error{Code: CodeNoMethod, Message: m.Method + " is not part of revision " + Modern})
+		return
+	}
+	p := e.newReply(w, r, nil)
+	x := e.exchange(r, p.header, caller, m)
+	x.Streaming, x.Modern, x.Revision = p.streaming, true, Modern
+	key := poolKey{caller: caller.ID, modern: true}
+	dial := Dial{Caller: caller.ID, Modern: true, Shared: true}
+	if err := e.checkParams(r, m, key, dial); err != nil {
+		fail(w, http.StatusBadRequest, m.ID, err)
+		return
+	}
+	seal := &sealing{e: e, caller: caller.ID, request: m}
+	opened, err := seal.open(x)
+	if err != nil {
+		fail(w, http.StatusBadRequest, m.ID, err)
+		return
+	}
+	x.Request, x.Carry = opened, func(token string) { seal.token = token }
+	x.Forward = func(ctx context.Context, m *Message) (*Message, error) {
+		return e.callModern(ctx, key, dial, m, p.emit)
+	}
+	res := e.handle(r.Context(), x)
+	res.ID = m.ID
+	if res, err = seal.close(res); err != nil {
+		e.log.Error("a request state cannot be sealed", "error", err)
+		res = &Message{ID: m.ID, Error: &Error{Code: CodeInternal, Message: "internal error"}}
+	}
+	p.end(res, modernStatus(res))
+}
+
+// callModern reaches a server that speaks the revision itself.
+func (e *Endpoint) callModern(ctx context.Context, key poolKey, d Dial, m *Message, emit func(*Message)) (*Message, error) {
+	p, err := e.borrow(ctx, key, d)
+	if err != nil {
+		return nil, err
+	}
+	defer e.giveBack(p)
+	if !p.conn.Modern {
+		return nil, unsupported(Modern, []string{Rev1125, Rev0618, Rev0326})
+	}
+	return p.conn.Call(ctx, m, emit)
+}
+
+// unsupported is «UnsupportedProtocolVersion»: a client that knows an older
+// revision goes on with that.
+func unsupported(asked string, supported []string) *Error {
+	data, err := json.Marshal(map[string]any{"supported": supported, "requested": asked})
+	if err != nil {
+		data = nil
+	}
+	return &Error{Code: CodeUnsupportedVersion, Message: "this server does not speak revision " + asked, Data: data}
+}
+
+// modernStatus is the HTTP status of an answer, «Status codes».
+func modernStatus(m *Message) int {
+	if m.Error == nil {
+		return http.StatusOK
+	}
+	switch m.Error.Code {
+	case CodeNoMethod:
+		return http.StatusNotFound
+	case CodeInvalidRequest, CodeInvalidParams, CodeParse, CodeHeaderMismatch, CodeMissingCapability, CodeUnsupportedVersion:
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+// removed are the methods of older revisions that this one has not.
+func removed(method string) bool {
+	return slices.Contains([]string{"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}, method)
+}
+
+// checkModern checks what every request must say of itself: in _meta, and the
+// same in its headers, «Request Metadata».
+func checkModern(r *http.Request, m *Message) error {
+	asked := metaField(m, "protocolVersion")
+	header := r.Header.Get("MCP-Protocol-Version")
+	mismatch := func(format string, args ...any) error {
+		return &Error{Code: CodeHeaderMismatch, Message: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case asked.Type != gjson.String:
+		return &Error{Code: CodeInvalidParams, Message: "params._meta must name the revision as " + metaPrefix + "protocolVersion"}
+	case header == "":
+		return mismatch("the header MCP-Protocol-Version is missing")
+	case header != asked.Str:
+		return mismatch("the header MCP-Protocol-Version says %s, _meta says %s", header, asked.Str)
+	case asked.Str != Modern:
+		return unsupported(asked.Str, []string{Modern, Rev1125, Rev0618, Rev0326})
+	case !metaField(m, "clientCapabilities").IsObject():
+		return &Error{Code: CodeInvalidParams, Message: "params._meta must hold the client's capabilities as " + metaPrefix + "clientCapabilities, an object"}
+	}
+	if h := r.Header.Get("Mcp-Method"); h != m.Method {
+		return mismatch("the header Mcp-Method says %q, the body asks for %q", h, m.Method)
+	}
+	member := nameMember(m.Method)
+	if member == "" {
+		return nil
+	}
+	want := gjson.GetBytes(m.Params, member)
+	have, present := headerValue(r, "Mcp-Name")
+	if !present || have != want.Str {
+		return mismatch("the header Mcp-Name says %q, the body names %q", have, want.Str)
+	}
+	return nil
+}
+
+// nameMember is the member of params that Mcp-Name repeats.
+func nameMember(method string) string {
+	switch method {
+	case "tools/call", "prompts/get":
+		return "name"
+	case "resources/read":
+		return "uri"
+	case "tasks/get", "tasks/update", "tasks/cancel", "tasks/result":
+		return "taskId"
+	}
+	return ""
+}
+
+// sealing takes the request state of an input_required answer out of the
+// client's hands: it is encrypted, and bound to the caller, the request and a
+// time, together with the token of the handler.
+type sealing struct {
+	e       *Endpoint
+	caller  string
+	request *Message
+	token   string
+}
+
+// sealed is what a request state holds.
+type sealed struct {
+	State  *string `json:"s,omitempty"` // the server's own, if it gave one
+	Token  string  `json:"t,omitempty"`
+	Caller string  `json:"c"`
+	What   string  `json:"w"` // method and parameters, but what a next round changes
+	Until  int64   `json:"u"`
+}
+
+// open reads the state that a request brings back and gives the request as the
+// server knows it.
+func (s *sealing) open(x *Exchange) (*Message, error) {
+	state := gjson.GetBytes(s.request.Params, "requestState")
+	if !state.Exists() {
+		return s.request, nil
+	}
+	refused := &Error{Code: CodeInvalidParams, Message: "requestState is not one that this gateway gave to this caller for this request, or its time is over"}
+	var have sealed
+	if state.Type != gjson.String || !s.e.seal.open(state.Str, &have) || have.Caller != s.caller || have.Until < s.e.now().Unix() || have.What != s.what() {
+		return nil, refused
+	}
+	x.Resumes = have.Token
+	m := *s.request
+	var err error
+	if have.State != nil {
+		m.Params, err = sjson.SetBytes(m.Params, "requestState", *have.State)
+	} else {
+		m.Params, err = sjson.DeleteBytes(m.Params, "requestState")
+	}
+	if err != nil {
+		return nil, refused
+	}
+	return &m, nil
+}
+
+// what identifies a request over its rounds.
+func (s *sealing) what() string {
+	return digest(s.request.Method, gjson.GetBytes(s.request.Params, "name").Raw, gjson.GetBytes(s.request.Params, "uri").Raw, gjson.GetBytes(s.request.Params, "arguments").Raw)
+}
+
+// close seals the state of an input_required answer.
+func (s *sealing) close(res *Message) (*Message, error) {
+	if res.Result == nil || KindOf(res.Result).Kind != InputRequired {
+		return res, nil
+	}
+	next := sealed{Token: s.token, Caller: s.caller, What: s.what(), Until: s.e.now().Add(s.e.limits.State).Unix()}
+	if state := gjson.GetBytes(res.Result, "requestState"); state.Type == gjson.String {
+		next.State = &state.Str
+	}
+	text, err := s.e.seal.close(next)
+	if err != nil {
+		return nil, err
+	}
+	out := *res
+	out.Result, err = sjson.SetBytes(res.Result, "requestState", text)
+	return &out, err
 }

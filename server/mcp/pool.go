@@ -80,6 +80,9 @@ func (e *Endpoint) pooledCall(ctx context.Context, caller Caller, modern bool, m
 		return nil, err
 	}
 	defer e.giveBack(p)
+	if p.conn.Modern != modern {
+		return nil, unsupported(Rev1125, []string{Modern})
+	}
 	return p.conn.Call(ctx, m, emit)
 }
 

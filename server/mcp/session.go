@@ -197,6 +197,10 @@ func (s *session) open(ctx context.Context) (*Opened, error) {
 		caller := s.caller
 		s.mu.Unlock()
 		conn, err := s.e.backend.Open(ctx, Dial{Caller: caller, Init: s.init, Other: s.other})
+		if err == nil && conn.Modern {
+			s.e.release(conn)
+			err = unsupported(revisionAsked(s.init), []string{Modern})
+		}
 		s.mu.Lock()
 		s.opening = nil
 		if err == nil {
@@ -284,6 +288,17 @@ func (e *Endpoint) sweep() {
 	for _, s := range idle {
 		s.end(true)
 	}
+}
+
+// revisionAsked is the protocol version that an initialize request names.
+func revisionAsked(init *Message) string {
+	var p struct {
+		ProtocolVersion string `json:"protocolVersion"`
+	}
+	if json.Unmarshal(init.Params, &p) != nil {
+		return ""
+	}
+	return p.ProtocolVersion
 }
 
 // revisionOf is the protocol version that an initialize answer agrees to.
