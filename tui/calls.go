@@ -162,9 +162,41 @@ func (c *calls) fetch(before uint64) tea.Cmd {
 			return nil
 		}
 		c.fault, c.older = "", p.Before
-		c.merge(p.Calls)
+		if before == 0 {
+			c.renew(p.Calls)
+		} else {
+			c.merge(p.Calls)
+		}
 		return nil
 	})
+}
+
+// refill fetches the newest calls again, so that a link that was lost leaves
+// no gap in the list. A list that is held stays as it is.
+func (c *calls) refill() tea.Cmd {
+	if c.hold {
+		return nil
+	}
+	return c.fetch(0)
+}
+
+// renew makes the newest page the list; what came while it was on its way
+// stays above it.
+func (c *calls) renew(page []api.CallRow) {
+	if c.hold || len(page) == 0 {
+		return
+	}
+	var rows []api.CallRow
+	for i := len(page) - 1; i >= 0; i-- {
+		rows = append(rows, page[i])
+	}
+	for _, r := range c.rows {
+		if r.Seq > page[0].Seq {
+			rows = append(rows, r)
+		}
+	}
+	c.rows = rows
+	c.list.sync(len(c.rows))
 }
 
 // merge puts a page below what is there already.

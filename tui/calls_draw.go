@@ -136,16 +136,17 @@ func (c *calls) Draw(a paint.Area) {
 
 // firstCall is a curl that makes a call: what somebody with a gateway and no
 // calls needs.
-func firstCall(url string) string {
-	if url == "" {
-		url = "http://127.0.0.1:3402"
+func (m *Model) firstCall() string {
+	tool := "TOOL"
+	if known := m.toolNames(); len(known) > 0 {
+		tool = known[0]
 	}
-	return "curl " + strings.TrimSuffix(url, "/") + `/mcp -H "X-API-Key: $API_KEY" -H 'Content-Type: application/json' ` +
-		`-d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'`
+	return "curl " + strings.TrimSuffix(or(m.opt.URL, "http://127.0.0.1:3402"), "/") + `/mcp -H "X-API-Key: $API_KEY" -H 'Content-Type: application/json' ` +
+		`-d ` + quote(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+tool+`","arguments":{}}}`)
 }
 
 func (o *overview) drawEmpty(a paint.Area) {
-	drawHint(a, "Ready. No call has come yet.", []string{"Send one:"}, firstCall(o.m.opt.URL),
+	drawHint(a, "Ready. No call has come yet.", []string{"Send one:"}, o.m.firstCall(),
 		[][2]string{{"y", "copies it; export API_KEY=… first"}, {o.m.tab("Keys") + " n", "makes a key"}, {o.m.tab("Servers") + " a", "adds a server"}})
 	o.drawServers(a.Row(a.H-2), o.m.feed.frame())
 	o.drawAttention(a.Row(a.H-1), o.m.feed.frame())
@@ -163,7 +164,7 @@ func (c *calls) drawEmpty(a paint.Area) {
 		drawHint(a, "No call matches  "+c.filter.String(), nil, "", [][2]string{{"/", "changes the filter"}, {"esc", "shows all calls"}})
 		return
 	}
-	drawHint(a, "No calls yet.", []string{"A call appears here the moment an agent makes it:"}, firstCall(c.m.opt.URL),
+	drawHint(a, "No calls yet.", []string{"A call appears here the moment an agent makes it:"}, c.m.firstCall(),
 		[][2]string{{c.m.tab("Keys") + " n", "makes a key for it"}})
 }
 

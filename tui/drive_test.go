@@ -3,7 +3,6 @@ package tui_test
 import (
 	"context"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,8 +176,6 @@ func (d *driver) check() string {
 // shown is what a terminal makes of a frame.
 func shown(content string, w, h int) string {
 	e := vt.NewEmulator(w, h)
-	go func() { _, _ = io.Copy(io.Discard, e) }()
-	defer e.Close()
 	_, _ = e.WriteString("\x1b[20h" + content)
 	lines := strings.Split(e.String(), "\n")
 	for i := range lines {

@@ -127,7 +127,7 @@ func (o *oneKey) Draw(a paint.Area) {
 	r := &o.row
 	word, tone := state(r)
 	now := o.m.now()
-	head := []paint.Span{{S: paint.CutMiddle(paint.Clean(r.Name), max(a.W-50, 16)), St: paint.Strong()}, {S: "  " + mask(r) + "…  ", St: paint.In(paint.Muted)}, {S: word, St: paint.In(tone)}}
+	head := []paint.Span{{S: paint.CutMiddle(paint.Clean(r.Name), max(a.W-50, 16)), St: paint.Strong()}, {S: "  " + strings.TrimSuffix(mask(r), "…") + "…  ", St: paint.In(paint.Muted)}, {S: word, St: paint.In(tone)}}
 	about := "  made " + figure.Span(now.Sub(r.CreatedAt)) + " ago · used " + ago(r.LastUsedAt, now)
 	if r.ExpiresAt != nil {
 		about += " · expires in " + figure.Span(r.ExpiresAt.Sub(now))
@@ -164,8 +164,15 @@ func (o *oneKey) drawBalance(a paint.Area) {
 	}
 	a.Spans(1, 0, paint.Span{S: "balance " + figure.Group(r.Credits), St: paint.Strong()}, paint.Span{S: words, St: muted})
 	values := append(append([]float64(nil), o.use.Balance...), float64(r.Credits))
+	oldest := "-7 d"
+	if age := o.m.now().Sub(r.CreatedAt); age < 7*24*time.Hour && o.use.StepSeconds > 0 {
+		// Before it was made there is nothing to show.
+		steps := int(age/time.Second)/o.use.StepSeconds + 2
+		values = values[max(len(values)-steps, 0):]
+		oldest = "-" + figure.Span(age)
+	}
 	top := chart.Nice(chart.Top(values))
-	plot := chart.Framed(a.From(1), chart.Axis{Top: figure.Short(int64(top), 6), Bottom: "0", Oldest: "-7 d", Newest: "now", Gutter: 6})
+	plot := chart.Framed(a.From(1), chart.Axis{Top: figure.Short(int64(top), 6), Bottom: "0", Oldest: oldest, Newest: "now", Gutter: 6})
 	if o.used {
 		chart.Line(plot, values, top, paint.In(paint.Accent))
 	}

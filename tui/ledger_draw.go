@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"sort"
 	"strings"
 
@@ -117,7 +118,7 @@ func (l *ledger) drawAudit(a paint.Area) {
 			case 2:
 				put(body, p, y, paint.CutMiddle(paint.Clean(e.Actor), p.w), paint.Style{})
 			case 3:
-				put(body, p, y, paint.Clean(e.Message), paint.Style{})
+				put(body, p, y, paint.Clean(what(e)), paint.Style{})
 			}
 		}
 		if i == l.list.cur {
@@ -125,4 +126,18 @@ func (l *ledger) drawAudit(a paint.Area) {
 		}
 		body.Zone(0, y, body.W, 1, rowHit{i})
 	}
+}
+
+// what is an event in words: its message without the type that stands beside
+// it, or what is known about it.
+func what(e *auditEvent) string {
+	text := strings.TrimSpace(strings.TrimPrefix(e.Message, e.Type))
+	if text != "" {
+		return text
+	}
+	var known []string
+	for _, k := range sortedNames(e.Metadata) {
+		known = append(known, fmt.Sprintf("%s=%v", k, e.Metadata[k]))
+	}
+	return strings.Join(known, " ")
 }

@@ -179,12 +179,18 @@ func (m *Model) onStream(msg streamMsg) tea.Cmd {
 			m.dirty = true
 			return m.link.retry(msg.of)
 		}
+		first := m.feed.seen == 0
+		gap := m.feed.down(m.now())
 		frame, ok := m.feed.take(msg.data, m.now())
 		if !ok {
 			return next
 		}
 		m.stale = true
+		msg.of.tries = 0
 		cmds := []tea.Cmd{next}
+		if first || gap {
+			cmds = append(cmds, m.resumed())
+		}
 		for _, s := range m.screens {
 			cmds = append(cmds, s.Update(frame))
 		}
@@ -200,6 +206,21 @@ func (m *Model) onStream(msg streamMsg) tea.Cmd {
 		return m.link.retry(msg.of)
 	}
 	return next
+}
+
+// resumed asks for what the stream does not repeat: the calls of the time it
+// was away, and the tools.
+func (m *Model) resumed() tea.Cmd {
+	var cmds []tea.Cmd
+	for _, s := range m.screens {
+		switch s := s.(type) {
+		case *calls:
+			cmds = append(cmds, s.refill())
+		case *prices:
+			cmds = append(cmds, s.fetch())
+		}
+	}
+	return tea.Batch(cmds...)
 }
 
 // View is the frame.

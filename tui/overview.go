@@ -159,7 +159,7 @@ func (o *overview) Keys() []key {
 			if o.id != "" {
 				return o.m.copy(o.id, "")
 			}
-			return o.m.copy(firstCall(o.m.opt.URL), "a curl that makes a call")
+			return o.m.copy(o.m.firstCall(), "a curl that makes a call")
 		}},
 	}
 }
@@ -246,6 +246,9 @@ func (m *Model) drawCard(a paint.Area) {
 func serverMark(s api.Server, now time.Time) (string, paint.Tone, string) {
 	switch s.State {
 	case "ready":
+		if s.P95 == 0 {
+			return "●", paint.OK, "ready"
+		}
 		return "●", paint.OK, figure.Millis(s.P95) + " ms"
 	case "restarting", "starting":
 		text := s.State

@@ -57,7 +57,7 @@ func (p *prices) Draw(a paint.Area) {
 		body.Zone(0, i-from, body.W, 1, rowHit{i})
 	}
 	if foot > 0 {
-		p.drawEffect(a.From(a.H - foot))
+		p.drawEffect(a.From(min(a.H-foot, len(rows)+2)))
 	}
 }
 

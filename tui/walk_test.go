@@ -33,7 +33,7 @@ func TestARobotWalksAllKeysInAllViews(t *testing.T) {
 		t.Run(fmt.Sprint(view+1), func(t *testing.T) {
 			t.Parallel()
 			inside(t, func(t *testing.T) {
-				d := drive(t, 80, 24, func(o *tui.Options, _ *fake.Gateway) { o.Inside = true })
+				d := drive(t, 80, 24, func(o *tui.Options, g *fake.Gateway) { o.Inside, g.Rate = true, 100 })
 				defer d.end()
 				home := func() {
 					for range 6 {
@@ -45,12 +45,11 @@ func TestARobotWalksAllKeysInAllViews(t *testing.T) {
 				for _, first := range pressable() {
 					home()
 					d.press(first)
-					d.wait(50 * time.Millisecond)
-					d.screen()
+					d.check()
 				}
 				rng := rand.New(rand.NewPCG(uint64(view), 7))
 				sizes := [][2]int{{80, 24}, {160, 45}, {60, 16}, {40, 10}, {200, 60}, {7, 3}}
-				for n := range 250 {
+				for n := range 150 {
 					keys := pressable()
 					d.press(keys[rng.IntN(len(keys))])
 					if n%40 == 0 {
@@ -217,8 +216,8 @@ func TestEveryViewAtManySizes(t *testing.T) {
 	}
 	for _, keys := range [][]string{{"1", "j"}, {"2", "j", "enter"}, {"3"}, {"enter"}, {"esc", "n"}, {"esc", "4", "j", "+"}, {"w"}, {"esc", "5", "j"}, {"6", "j"}, {"7"}, {"?"}, {"esc", "q"}} {
 		press(keys...)
-		for w := 1; w <= 250; w += 1 + w/12 {
-			for h := 1; h <= 80; h += 1 + h/8 {
+		for w := 1; w <= 250; w += 1 + w/8 {
+			for h := 1; h <= 80; h += 1 + h/5 {
 				m.Update(tea.WindowSizeMsg{Width: w, Height: h})
 				d := &driver{t: t, m: m, g: g, w: w, h: h}
 				d.check()

@@ -226,8 +226,9 @@ func Heat(a paint.Area, grid [][]int) {
 	if a.Empty() || len(grid) == 0 {
 		return
 	}
+	cols := squeeze(grid, a.W)
 	top := 0
-	for _, col := range grid {
+	for _, col := range cols {
 		for _, n := range col {
 			top = max(top, n)
 		}
@@ -240,7 +241,7 @@ func Heat(a paint.Area, grid [][]int) {
 		glyphs = []string{".", "-", "=", "#"}
 	}
 	for x := range a.W {
-		col := grid[min(x*len(grid)/a.W, len(grid)-1)]
+		col := cols[x]
 		for band := range min(len(col), a.H) {
 			if n := col[band]; n > 0 {
 				// By its square root: a few slow calls must be seen beside many fast ones.
@@ -249,4 +250,27 @@ func Heat(a paint.Area, grid [][]int) {
 			}
 		}
 	}
+}
+
+// squeeze gives n columns of a grid: neighbours are added up where there are
+// too many, columns repeated where there are too few.
+func squeeze(grid [][]int, n int) [][]int {
+	out := make([][]int, n)
+	for x := range out {
+		from := x * len(grid) / n
+		to := min(max((x+1)*len(grid)/n, from+1), len(grid))
+		if to == from+1 {
+			out[x] = grid[from]
+			continue
+		}
+		for _, col := range grid[from:to] {
+			for band, v := range col {
+				for band >= len(out[x]) {
+					out[x] = append(out[x], 0)
+				}
+				out[x][band] += v
+			}
+		}
+	}
+	return out
 }

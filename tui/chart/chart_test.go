@@ -94,3 +94,16 @@ func FuzzCharts(f *testing.F) {
 		}
 	})
 }
+
+func TestNoColumnOfADistributionIsLeftOut(t *testing.T) {
+	t.Parallel()
+	grid := make([][]int, 60)
+	for i := range grid {
+		grid[i] = []int{0, 0}
+	}
+	grid[59][1] = 5
+	got := drawn(45, 2, paint.Unicode, func(a paint.Area) { chart.Heat(a, grid) })
+	if r := []rune(got); len(r) < 45 || r[44] != '█' {
+		t.Errorf("the newest step is not drawn: %q", got)
+	}
+}

@@ -63,11 +63,12 @@ type tool struct {
 	ms    float64
 }
 
-func tools() []tool {
-	return []tool{{"fs:read_file", 1, 2.6, 2}, {"search:web_search", 5, 1.2, 32}, {"fs:list_directory", 0, 0.9, 4}, {"browser:screenshot", 12, 0.4, 141},
-		{"fs:write_file", 2, 0.5, 9}, {"search:fetch_page", 3, 0.3, 60}, {"browser:click", 1, 0.2, 22}, {"knowledge-graph:create_entities", 1, 0.2, 11},
-		{"memory:search_nodes", 2, 0.1, 7}, {"summarize_long_documents_and_conversations", 20, 0.05, 1950}}
-}
+// catalogue never changes.
+var catalogue = [...]tool{{"fs:read_file", 1, 2.6, 2}, {"search:web_search", 5, 1.2, 32}, {"fs:list_directory", 0, 0.9, 4}, {"browser:screenshot", 12, 0.4, 141},
+	{"fs:write_file", 2, 0.5, 9}, {"search:fetch_page", 3, 0.3, 60}, {"browser:click", 1, 0.2, 22}, {"knowledge-graph:create_entities", 1, 0.2, 11},
+	{"memory:search_nodes", 2, 0.1, 7}, {"summarize_long_documents_and_conversations", 20, 0.05, 1950}}
+
+func tools() []tool { return catalogue[:] }
 
 func names() []string {
 	return []string{"bob@example.com", "acme-ci", "support-bot", "zoë", "nightly-crawler", "billing-reconciliation-eu-west-1-canary-2026", "研究チーム-crawler", "🚀 rocket", "acme-prod", "qa", "claude-desktop"}
@@ -108,6 +109,7 @@ func (g *Gateway) key(i int, at time.Time) api.KeyRow {
 		dry := int64(float64(credits) / burn * 3600)
 		r.DryInSeconds = &dry
 	}
+	r.Spark = make([]float64, 0, 24)
 	for h := range 24 {
 		r.Spark = append(r.Spark, burn*(1+0.5*float64((i+h*7)%11)/11))
 	}
@@ -201,52 +203,52 @@ func (g *Gateway) answer(method string, u *url.URL, body []byte) (any, error) {
 }
 
 func (g *Gateway) page(q url.Values) api.KeyPage {
-	rows := g.keys
-	if g.Empty {
-		rows = nil
-	}
-	if s := strings.ToLower(q.Get("search")); s != "" {
-		var found []api.KeyRow
-		for _, r := range rows {
-			if strings.Contains(strings.ToLower(r.Name+" "+r.ID+" "+r.KeyPrefix), s) {
-				found = append(found, r)
-			}
+	var order []int // of g.keys: rows are large, sorting them would be slow
+	search := strings.ToLower(q.Get("search"))
+	for i := range g.keys {
+		r := &g.keys[i]
+		if g.Empty || search != "" && !strings.Contains(strings.ToLower(r.Name+" "+r.ID+" "+r.KeyPrefix), search) {
+			continue
 		}
-		rows = found
+		order = append(order, i)
 	}
-	rows = append([]api.KeyRow(nil), rows...)
-	less := func(a, b *api.KeyRow) bool { return a.Name < b.Name }
-	switch q.Get("sortBy") {
-	case "credits":
-		less = func(a, b *api.KeyRow) bool { return a.Credits < b.Credits }
-	case "burnPerHour":
-		less = func(a, b *api.KeyRow) bool { return a.BurnPerHour < b.BurnPerHour }
-	case "totalCalls":
-		less = func(a, b *api.KeyRow) bool { return a.TotalCalls < b.TotalCalls }
-	case "dryIn":
-		dry := func(r *api.KeyRow) int64 {
-			if r.DryInSeconds == nil {
-				return 1 << 62
-			}
-			return *r.DryInSeconds
-		}
-		less = func(a, b *api.KeyRow) bool { return dry(a) < dry(b) }
-	case "lastUsedAt":
-		less = func(a, b *api.KeyRow) bool { return a.LastUsedAt.Before(*b.LastUsedAt) }
-	}
+	less := sorter(q.Get("sortBy"))
 	desc := q.Get("order") == "desc"
-	sort.SliceStable(rows, func(i, j int) bool {
+	sort.SliceStable(order, func(i, j int) bool {
 		if desc {
-			return less(&rows[j], &rows[i])
+			i, j = j, i
 		}
-		return less(&rows[i], &rows[j])
+		return less(&g.keys[order[i]], &g.keys[order[j]])
 	})
 	limit, offset := number(q.Get("limit"), 100), number(q.Get("offset"), 0)
-	p := api.KeyPage{Total: len(rows), Limit: limit, Offset: offset, Keys: []api.KeyRow{}}
-	if offset < len(rows) {
-		p.Keys = rows[offset:min(offset+limit, len(rows))]
+	p := api.KeyPage{Total: len(order), Limit: limit, Offset: offset, Keys: []api.KeyRow{}}
+	for i := offset; i < min(offset+limit, len(order)); i++ {
+		p.Keys = append(p.Keys, g.keys[order[i]])
 	}
 	return p
+}
+
+// sorter is the order that a field asks for.
+func sorter(field string) func(a, b *api.KeyRow) bool {
+	dry := func(r *api.KeyRow) int64 {
+		if r.DryInSeconds == nil {
+			return 1 << 62
+		}
+		return *r.DryInSeconds
+	}
+	switch field {
+	case "credits":
+		return func(a, b *api.KeyRow) bool { return a.Credits < b.Credits }
+	case "burnPerHour":
+		return func(a, b *api.KeyRow) bool { return a.BurnPerHour < b.BurnPerHour }
+	case "totalCalls":
+		return func(a, b *api.KeyRow) bool { return a.TotalCalls < b.TotalCalls }
+	case "dryIn":
+		return func(a, b *api.KeyRow) bool { return dry(a) < dry(b) }
+	case "lastUsedAt":
+		return func(a, b *api.KeyRow) bool { return a.LastUsedAt.Before(*b.LastUsedAt) }
+	}
+	return func(a, b *api.KeyRow) bool { return a.Name < b.Name }
 }
 
 func number(s string, or int) int {

@@ -100,7 +100,7 @@ func Millis(f float64) string {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
 		return "?"
-	case f <= 0:
+	case f < 0.005:
 		return "0"
 	case f < 0.995:
 		return strconv.FormatFloat(f, 'f', 2, 64)
