@@ -133,6 +133,9 @@ func (i *image) tail(db *store.DB) error {
 	if i.From > 0 {
 		after = i.From - 1
 	}
+	if i.after > 0 { // what nobody knew is looked for, though cells may have it
+		after = min(after, i.after)
+	}
 	return journal.Blocks(nil, db, after, func(raw []byte) (bool, error) {
 		block, err := journal.Decode(raw)
 		if err != nil {

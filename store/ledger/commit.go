@@ -39,13 +39,19 @@ const (
 // round is one pass over the changed cells.
 type round struct {
 	next  int    // the cell to look at next
-	start uint64 // first number of the block in which the round began
+	start uint64 // every cell that was written in this round, or had no need to be, has what is before
 	from  uint64 // every cell has what is before
+	bytes int    // written in this round
+	due   uint64 // the next round begins at this act
 }
 
 // lazily is how long what nobody waits for, admissions and refusals, may stay
 // off the disk: they go with the next commit, or make one of their own.
 const lazily = 50 * time.Millisecond
+
+// bytesPerAct is what cells may cost on average: a cell with long rate windows,
+// which changes with every call, is not written with every call.
+const bytesPerAct = 64
 
 var errNothing = errors.New("nothing to write")
 
@@ -162,7 +168,7 @@ func (b *Book) cut(tx *store.Tx, all bool) cut {
 		return c
 	}
 	b.indexBlock(&c)
-	c.writes = append(c.writes, b.turn(&c)...)
+	c.writes = append(c.writes, b.turn(&c, all)...)
 	c.batch.last = c.last
 	b.flight, b.next = c.batch, newBatch()
 	return c
@@ -212,29 +218,38 @@ func (c *cut) finish(err error) {
 
 // turn copies the changed cells that have their turn and moves the round on.
 // Behind mu.
-func (b *Book) turn(c *cut) []func(*store.Tx) error {
+func (b *Book) turn(c *cut, all bool) []func(*store.Tx) error {
 	var writes []func(*store.Tx) error
-	now := b.now()
+	now, r := b.now(), &b.cells
+	if r.next == 0 {
+		if c.last < r.due && !all {
+			return nil
+		}
+		r.start, r.bytes = c.last+1, 0
+	}
+	write := func(bucket string, i int, s *State) int {
+		if s == nil || i >= len(s.dirty) || !s.dirty[i] {
+			return 0
+		}
+		raw := s.cell(i, c.last, now)
+		s.dirty[i] = false
+		r.bytes += len(raw)
+		writes = append(writes, put(bucket, i, raw))
+		return 1
+	}
 	cells := max(len(b.real.dirty), b.wouldCells())
 	most := max(fewestCells, min(mostCells, len(c.events)/eventsPerCell))
-	for n := 0; n < most && b.cells.next < cells; b.cells.next++ {
-		i := b.cells.next
-		if i < len(b.real.dirty) && b.real.dirty[i] {
-			writes = append(writes, put(bucketCells, i, b.real.cell(i, c.last, now)))
-			writes = append(writes, b.flushIndex(i))
-			b.real.dirty[i] = false
+	for n := 0; n < most && r.next < cells; r.next++ {
+		if write(bucketCells, r.next, b.real) > 0 {
+			writes = append(writes, b.flushIndex(r.next))
 			n++
 		}
-		if b.would != nil && i < len(b.would.dirty) && b.would.dirty[i] {
-			writes = append(writes, put(bucketWould, i, b.would.cell(i, c.last, now)))
-			b.would.dirty[i] = false
-			n++
-		}
+		n += write(bucketWould, r.next, b.would)
 	}
-	if b.cells.next >= cells { // the round is over: all cells have what was before it began
-		b.cells.from = b.cells.start
-		b.cells.next, b.cells.start = 0, c.last+1
-		c.head = &head{From: b.cells.from, Would: b.would != nil}
+	if r.next >= cells { // the round is over: all cells have what was before it began
+		r.from, r.next = r.start, 0
+		r.due = c.last + uint64(r.bytes/bytesPerAct)
+		c.head = &head{From: r.from, Would: b.would != nil}
 	}
 	return writes
 }
