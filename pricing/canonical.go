@@ -2,6 +2,7 @@ package pricing
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -13,6 +14,9 @@ func (s *Sheet) Canonical() string { return s.canonical }
 // ReadCanonical is the sheet of a canonical text: what was stored comes back
 // with the same hash, or not at all.
 func ReadCanonical(text string) (*Sheet, error) {
+	if spec, ok := strings.CutPrefix(text, version2); ok {
+		return readSpec(spec, text)
+	}
 	var def ToolPrice
 	var refund bool
 	tools := map[string]ToolPrice{}
@@ -42,4 +46,44 @@ func ReadCanonical(text string) (*Sheet, error) {
 		return nil, fmt.Errorf("stored price sheet %.12s: it does not read back as it was written", s.hash)
 	}
 	return s, nil
+}
+
+// version2 begins the canonical text of sheets with rules.
+const version2 = "paygate-sheet 2\n"
+
+func readSpec(text, canonical string) (*Sheet, error) {
+	var spec Spec
+	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+		return nil, fmt.Errorf("stored price sheet: %w", err)
+	}
+	s, err := Compile(spec)
+	if err != nil {
+		return nil, fmt.Errorf("stored price sheet: %w", err)
+	}
+	if s.canonical != canonical {
+		return nil, fmt.Errorf("stored price sheet %.12s: it does not read back as it was written", s.hash)
+	}
+	return s, nil
+}
+
+// Spec is the content of the sheet.
+func (s *Sheet) Spec() Spec {
+	var spec Spec
+	if text, ok := strings.CutPrefix(s.canonical, version2); ok {
+		if err := json.Unmarshal([]byte(text), &spec); err == nil { // it was read from this text before
+			return spec
+		}
+	}
+	price := func(p ToolPrice) Price {
+		return Price{PerCall: Decimal(p.PerCall) * One, PerKBIn: Decimal(p.PerKBIn) * One, PerKBOut: Decimal(p.PerKBOut) * One}
+	}
+	spec.Defaults = price(s.def)
+	spec.Defaults.BillOn = BillAccepted
+	if s.refund {
+		spec.Defaults.BillOn = BillSuccess
+	}
+	for _, name := range s.Tools() {
+		spec.Rules = append(spec.Rules, Rule{Match: Match{Tool: name}, Price: price(s.tools[name])})
+	}
+	return spec
 }

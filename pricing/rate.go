@@ -44,14 +44,21 @@ type Charge struct {
 
 // Quote is what to hold for a call before it runs: all that is known then.
 func Quote(c *Call, s *Sheet, u *Usage) Charge {
+	if s.rules != nil {
+		return s.rules.quote(c, u)
+	}
 	p := s.Tool(c.Tool)
 	return sum(p.PerCall, p.PerKBIn*kilobytes(c.In), 0)
 }
 
 // Rate is what a call that has ended is charged, and what that adds to its
-// payer's usage. A call that is lost or denied costs nothing; one that failed
-// costs nothing where the sheet refunds failures; a cached answer is free.
+// payer's usage. A call that is lost or denied costs nothing; what one costs that
+// failed, or was answered from the cache, the sheet says: by tool alone, a
+// cached answer is free.
 func Rate(c *Call, s *Sheet, u *Usage) (Charge, Deltas) {
+	if s.rules != nil {
+		return s.rules.rate(c, u, false)
+	}
 	switch {
 	case c.Outcome == Lost, c.Outcome == Denied, c.Cached, c.Repeated,
 		c.Outcome == Failed && s.refund:

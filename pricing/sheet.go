@@ -23,6 +23,7 @@ type ToolPrice struct {
 type Sheet struct {
 	def       ToolPrice
 	tools     map[string]ToolPrice
+	rules     *rules // nil: prices by tool alone
 	refund    bool
 	hash      string
 	canonical string
@@ -45,18 +46,30 @@ func FromTools(def ToolPrice, tools map[string]ToolPrice, refundOnFailure bool) 
 		fmt.Fprintf(&b, "tool %s %d %d %d\n", strconv.Quote(name), p.PerCall, p.PerKBIn, p.PerKBOut)
 	}
 	s.canonical = b.String()
-	sum := sha256.Sum256([]byte(s.canonical))
-	s.hash = hex.EncodeToString(sum[:])
+	s.seal()
 	return s
 }
+
+func (s *Sheet) seal() {
+	sum := sha256.Sum256([]byte(s.canonical))
+	s.hash = hex.EncodeToString(sum[:])
+}
+
+// Flat says whether the sheet is no more than prices by exact tool name, so
+// that Default, Tool and Tools say all there is.
+func (s *Sheet) Flat() bool { return s.rules == nil }
 
 // Hash identifies the sheet by its content: 64 hex digits.
 func (s *Sheet) Hash() string { return s.hash }
 
-// Tool is the price that a call of the tool is judged by.
+// Tool is the price that is announced for a tool. In a sheet with rules that is
+// the price without conditions, rounded up; a call may cost another one.
 func (s *Sheet) Tool(name string) ToolPrice {
 	if p, ok := s.tools[name]; ok {
 		return p
+	}
+	if s.rules != nil {
+		return s.rules.posted(name)
 	}
 	return s.def
 }
