@@ -167,11 +167,11 @@ func (f *refold) advance(ctx context.Context, to uint64) error {
 func (f *refold) fold(to uint64) {
 	for f.block != nil && f.done < to && f.done < f.block.Last {
 		f.done++
-		f.act(f.done, f.block.Acts[f.done-f.block.First])
+		f.act(f.block.Acts[f.done-f.block.First])
 	}
 }
 
-func (f *refold) act(seq uint64, act journal.Act) {
+func (f *refold) act(act journal.Act) {
 	f.proof.Events++
 	f.real.Fold(act)
 	if f.would != nil {
