@@ -199,6 +199,10 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w 
 		}
 	}
 	if dashboard {
+		if err := p.show(ctx, s, url, w.First); err != nil {
+			stop()
+			return errors.Join(err, <-served)
+		}
 		exit, err := tui.Run(ctx, tui.Options{Client: client.InProcess(s.Owner()), Input: os.Stdin, Output: os.Stdout, Env: p.world.Env, ASCII: w.ASCII, Theme: w.Theme,
 			Inside: true, URL: url, Version: p.world.Version})
 		if err != nil && ctx.Err() == nil {
@@ -209,6 +213,20 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w 
 		p.farewell(exit, url)
 	}
 	return <-served
+}
+
+// show shows once, before the dashboard takes the screen, what is shown only
+// once: an admin key that was made, and at the first run an API key.
+func (p *program) show(ctx context.Context, s *server.Server, url string, isFirst bool) error {
+	ready := cli.Ready{URL: url, Admin: s.Bootstrap()}
+	if isFirst {
+		var made struct{ Key string }
+		if err := client.InProcess(s.Owner()).Do(ctx, "POST", "/keys", map[string]any{"name": "first", "credits": 100}, &made); err != nil {
+			return err
+		}
+		ready.Key = made.Key
+	}
+	return p.world.ShowReady(ctx, ready)
 }
 
 func (p *program) farewell(exit tui.Exit, url string) {

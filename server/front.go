@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -59,9 +60,10 @@ type authenticator interface {
 }
 
 const (
-	mostBody    = 1 << 20
-	requestIDs  = "req_"
-	idRandBytes = 8
+	mostBody     = 1 << 20
+	mostSnapshot = 64 << 20
+	requestIDs   = "req_"
+	idRandBytes  = 8
 )
 
 // wrap is the outermost handler: headers that every answer has.
@@ -281,11 +283,15 @@ func (f *front) body(w http.ResponseWriter, r *http.Request, route api.Route) ([
 	if (err != nil || kind != "application/json") && route.Method == http.MethodPost {
 		return nil, &api.Error{Status: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json"}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
+	most := int64(mostBody)
+	if route.Path == "/admin/restore" { // what a snapshot gave must be taken back
+		most = mostSnapshot
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, &api.Error{Status: http.StatusRequestEntityTooLarge, Message: "Request body too large: at most 1 MiB"}
+		return nil, &api.Error{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("Request body too large: at most %d MiB", most>>20)}
 	case err != nil:
 		return nil, &api.Error{Status: http.StatusRequestTimeout, Message: "The request body did not arrive in time or was cut off"}
 	}

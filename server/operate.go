@@ -8,6 +8,7 @@ import (
 
 	"paygate/server/api"
 	"paygate/server/config"
+	"paygate/server/keys"
 	"paygate/server/upstream"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -30,7 +31,9 @@ func (s *Server) operate() []api.Route {
 		api.Handle("POST", "/admin/servers/restart", api.Admin, "Restart an MCP server", s.restartServer),
 		api.Handle("POST", "/admin/servers/drain", api.Admin, "Let an MCP server's calls finish, and send it no more", s.drainServer),
 		api.Handle("GET", "/admin/servers/stderr", api.Viewer, "Read what an MCP server wrote to its standard error", s.serverStderr),
-		api.RawRoute("GET", "/admin/backup", api.Admin, "Download a backup of the whole state", s.backup),
+		api.Handle("GET", "/admin/backup", api.Admin, "Keys and balances as a snapshot, with hashes instead of secrets", s.snapshot),
+		api.Handle("POST", "/admin/restore", api.Admin, "Make the keys of a snapshot", s.keys.Restore),
+		api.RawRoute("GET", "/admin/backup/state", api.Admin, "Download a backup of the whole state", s.backup),
 	}
 }
 
@@ -194,6 +197,10 @@ func (s *Server) serverStderr(_ context.Context, in prefixIn) (linesOut, error) 
 		out.Lines = append(out.Lines, api.LogLine{At: l.At, Level: "info", Text: l.Text})
 	}
 	return out, nil
+}
+
+func (s *Server) snapshot(ctx context.Context, _ api.None) (keys.Snapshot, error) {
+	return s.keys.TakeSnapshot(ctx, s.opts.Version)
 }
 
 // backup streams the whole state as it is at one moment.

@@ -80,7 +80,8 @@ func (b *bench) gateway(name string, free bool) (target, *exec.Cmd) {
 	port := freePort()
 	file := filepath.Join(b.dir, port+".json")
 	config := map[string]any{"serverCommand": b.self(), "serverArgs": []string{"serve-stdio"}, "globalRateLimitPerMin": 0,
-		"adminRateLimit": 0, "publicRateLimit": 0, "sessionRateLimit": 0}
+		"adminRateLimit": 0, "publicRateLimit": 0, "sessionRateLimit": 0,
+		"isolation": "shared"} // one child for all keys: what a child for each costs is the system's, not ours
 	if free {
 		config["freeMethods"] = []string{"tools/call"}
 	}

@@ -59,6 +59,8 @@ type Wrap struct {
 	File     string
 	Flags    map[string]string // by setting
 	Headless bool
+	Detach   bool
+	First    bool // the first run: show everything a newcomer needs
 	DryRun   bool
 	ASCII    bool
 	Theme    string

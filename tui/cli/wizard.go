@@ -80,7 +80,7 @@ func (w *World) wizard(ctx context.Context, file string) error {
 	if err := writeConfig(file, a); err != nil {
 		return err
 	}
-	return w.Wrap(ctx, Wrap{File: file})
+	return w.Wrap(ctx, Wrap{File: file, First: true})
 }
 
 func aURL(s string) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,7 @@ type wrapFlags struct {
 	wrap                Wrap
 	set                 map[string]*string
 	split               func(string) ([]string, error)
+	plainState          string // --state-dir as it was typed
 }
 
 func (w *World) wrap() *cobra.Command {
@@ -37,6 +39,9 @@ func (w *World) wrap() *cobra.Command {
 			if err := f.collect(cmd.Flags()); err != nil {
 				return err
 			}
+			if f.wrap.Detach {
+				return w.detach(cmd.Context(), first(f.plainState, filepath.Join(filepath.Dir(f.wrap.File), ".paygate")))
+			}
 			return w.Wrap(cmd.Context(), f.wrap)
 		},
 	}
@@ -52,6 +57,7 @@ func (f *wrapFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.imports, "import-key", nil, "API key to know from the start, as pg_…:credits")
 	fs.StringArrayVar(&f.headers, "header", nil, "header for the remote server, as Name: value")
 	fs.BoolVar(&f.wrap.Headless, "headless", false, "no dashboard: log lines")
+	fs.BoolVar(&f.wrap.Detach, "detach", false, "start in the background; \"paygate attach\" finds it")
 	fs.BoolVar(&f.wrap.DryRun, "dry-run", false, "discover the tools, print what they would cost, and end")
 	fs.BoolVar(&f.wrap.ASCII, "ascii", false, "draw the dashboard without characters beyond ASCII")
 	fs.StringVar(&f.wrap.Theme, "theme", "", "colours of the dashboard: dark or light (default: ask the terminal)")
@@ -124,6 +130,7 @@ func (f *wrapFlags) collect(fs *pflag.FlagSet) error {
 	if v := f.wrap.Flags["cors"]; v != "" {
 		f.wrap.Flags["cors"] = `{"origin":` + v + `}`
 	}
+	f.plainState = f.wrap.Flags["stateDir"]
 	for _, name := range []string{"name", "adminKey", "host", "stateDir"} { // text even where it looks like a number
 		if v, ok := f.wrap.Flags[name]; ok {
 			f.wrap.Flags[name] = jsonOf(v)
