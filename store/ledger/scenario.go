@@ -22,6 +22,18 @@ type Scenario struct {
 	// Clips says that no act of an owner takes a wallet below zero, though it
 	// may be poorer here than it was in reality.
 	Clips bool
+	// Refuse says why a call is refused without asking the books; nil, or no
+	// reason, asks them.
+	Refuse func(*journal.Call) string
+	// Limits are further limits of a call; may be nil.
+	Limits func(*journal.Call) []journal.Limit
+	// Fund is asked how much a payer adds to its wallet who lacks some credits
+	// for a call; nil adds nothing.
+	Fund func(c *journal.Call, lacks pricing.Credits) pricing.Credits
+	// Refund says how much is given back here of a call's charge when reality
+	// gave back an amount. seq is that of the call's event. Nil gives back the
+	// same.
+	Refund func(seq uint64, amount pricing.Credits) pricing.Credits
 	// Clipped counts what acts of an owner wanted to take from wallets that
 	// have not got it in this scenario.
 	Clipped pricing.Credits
@@ -37,13 +49,15 @@ type promise struct {
 	quote    pricing.Credits
 	admitted bool // in this scenario
 	parked   bool
+	reasons  []Refusal      // why it is not admitted
+	sheet    *pricing.Sheet // set for a call that was under way when the scenario began
 }
 
 // Verdict is what a scenario says of one call. A call gets one when it is
 // admitted or refused in reality, and another one when it ends.
 type Verdict struct {
 	Call     *journal.Call
-	Ended    bool      // Paid and what follows are set
+	Ended    bool      // Charge and what follows are set; Charge is the price, also of a call that is not admitted here
 	Admitted bool      // in this scenario
 	Imputed  bool      // reality refused it, so that its end is a guess: its quote
 	Reasons  []Refusal // why it is not admitted
@@ -123,8 +137,11 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 	out, bad := make([]Verdict, len(calls)), false
 	for i, c := range calls {
 		v := &out[i]
+		if s.Limits != nil {
+			c = s.limited(c)
+		}
 		v.Call, v.Quote = c, s.books.quote(c, s.Sheet(c))
-		if v.Reasons = s.books.decide(c, v.Quote); len(v.Reasons) > 0 {
+		if v.Reasons = s.judge(c, v.Quote); len(v.Reasons) > 0 {
 			bad = true
 			continue
 		}
@@ -137,7 +154,7 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 			v.Admitted, v.Reasons = false, []Refusal{{Reason: batchRejected}}
 		}
 		if v := &out[i]; v.Call.AdmitSeq != 0 {
-			s.open[v.Call.AdmitSeq] = &promise{call: v.Call, quote: v.Quote, admitted: v.Admitted}
+			s.open[v.Call.AdmitSeq] = &promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons}
 		}
 	}
 	return out
@@ -171,10 +188,14 @@ func (s *Scenario) end(c *journal.Call) []Verdict {
 		return nil
 	}
 	delete(s.open, c.AdmitSeq)
-	v := Verdict{Call: c, Ended: true, Admitted: p.admitted, Quote: p.quote}
+	v := Verdict{Call: c, Ended: true, Admitted: p.admitted, Quote: p.quote, Reasons: p.reasons}
+	sheet := p.sheet
+	if sheet == nil {
+		sheet = s.Sheet(c)
+	}
+	v.Charge, v.Deltas = s.books.rate(c, sheet)
 	if p.admitted {
 		s.books.free(c, p.quote)
-		v.Charge, v.Deltas = s.books.rate(c, s.Sheet(c))
 		v.Paid = s.books.affordable(c, v.Charge.Due)
 		v.Short = v.Charge.Due - v.Paid
 		here := *c
@@ -198,6 +219,11 @@ func (s *Scenario) event(e *journal.Event) {
 			if p.call.ID == e.Hold.ID {
 				p.parked = true
 			}
+		}
+	}
+	if e.Type == journal.TypeRefund && s.Refund != nil {
+		if e = s.sharedRefund(e); e == nil {
+			return
 		}
 	}
 	s.books.clips = s.Clips

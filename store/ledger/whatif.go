@@ -1,0 +1,100 @@
+package ledger
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+)
+
+// Fork begins a scenario with the books of this one as they are, calls under
+// way included: they end by the sheets they were admitted under.
+func (s *Scenario) Fork(sheet func(*journal.Call) *pricing.Sheet) *Scenario {
+	n := NewScenario(s, sheet)
+	for _, seq := range slices.Sorted(maps.Keys(s.open)) {
+		p := *s.open[seq]
+		p.sheet = cmp.Or(p.sheet, s.Sheet(p.call))
+		if n.open[seq] = &p; p.admitted {
+			n.books.promise(p.call, p.quote)
+		}
+	}
+	return n
+}
+
+// Give adds to the wallet of a key what reality has not given it.
+func (s *Scenario) Give(key string, n pricing.Credits) {
+	s.books.move(journal.Bank, journal.KeyAccount(key), n)
+}
+
+// Wallets calls fn for every key's balance and what of it is not promised.
+func (s *Scenario) Wallets(fn func(key string, posted, available pricing.Credits)) {
+	for _, o := range s.books.list {
+		if o == nil {
+			continue
+		}
+		if key := o.account.Key(); key != "" {
+			fn(key, o.posted, o.available())
+		}
+	}
+}
+
+// judge says what stands against a call in this scenario.
+func (s *Scenario) judge(c *journal.Call, quote pricing.Credits) []Refusal {
+	if s.Refuse != nil {
+		if reason := s.Refuse(c); reason != "" {
+			return []Refusal{{Reason: reason}}
+		}
+	}
+	out := s.books.decide(c, quote)
+	if s.Fund == nil {
+		return out
+	}
+	for _, r := range out {
+		if r.Reason != insufficient {
+			continue
+		}
+		if n := s.Fund(c, pricing.Credits(r.Need-r.Have)); n > 0 {
+			s.books.move(journal.Bank, journal.Account(c.Payer), n)
+			return s.books.decide(c, quote)
+		}
+	}
+	return out
+}
+
+// limited is the call with the scenario's further limits.
+func (s *Scenario) limited(c *journal.Call) *journal.Call {
+	more := s.Limits(c)
+	if len(more) == 0 {
+		return c
+	}
+	n := *c
+	n.Limits = append(slices.Clip(slices.Clone(c.Limits)), more...)
+	return &n
+}
+
+// sharedRefund is a refund with the amount that counts here, or nil.
+func (s *Scenario) sharedRefund(e *journal.Event) *journal.Event {
+	var d refunded
+	if len(e.Posts) != 1 || json.Unmarshal(e.Data, &d) != nil {
+		return e
+	}
+	n := *e
+	n.Posts = slices.Clone(e.Posts)
+	if n.Posts[0].Amount = s.Refund(d.Seq, e.Posts[0].Amount); n.Posts[0].Amount <= 0 {
+		return nil
+	}
+	return &n
+}
+
+// RefundOf is the number of the call's event that a refund gives back, and how
+// much; false for other events.
+func RefundOf(e *journal.Event) (seq uint64, amount pricing.Credits, ok bool) {
+	var d refunded
+	if e == nil || e.Type != journal.TypeRefund || len(e.Posts) != 1 || json.Unmarshal(e.Data, &d) != nil {
+		return 0, 0, false
+	}
+	return d.Seq, e.Posts[0].Amount, true
+}
