@@ -19,6 +19,9 @@ func (m *Model) callCols(w int) []col {
 		{title: "TIME", width: 8}, {title: "KEY", width: 14, max: 40}, {title: "TOOL", width: 18, max: 32},
 		{title: "  RESULT", width: 19, max: 28}, {title: credits, width: 8, right: true}, {title: "MS", width: 6, right: true},
 	}
+	if w >= 85 {
+		cols[3].width = 22
+	}
 	if w >= 100 {
 		cols[0].width = 12
 		cols = append(cols, col{title: "GATE", width: 6, right: true, rank: 1}, col{title: "IN", width: 8, right: true, rank: 3}, col{title: "OUT", width: 8, right: true, rank: 2})

@@ -3,6 +3,7 @@ package tui
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -46,13 +47,26 @@ func (m *Model) globals() []key {
 		{on: "Y", help: "show the text that y copies, bare, to select by hand", do: func(string) tea.Cmd { return m.showBare() }},
 		{on: "%", help: "free the mouse, to select text; again to take it back", do: func(string) tea.Cmd { return m.freeMouse() }},
 		{on: "ctrl+l", help: "draw everything again", do: func(string) tea.Cmd { return tea.ClearScreen }},
-		{on: "ctrl+z", help: "suspend; fg comes back", do: func(string) tea.Cmd { return tea.Suspend }},
+		{on: "ctrl+z", help: "suspend; fg comes back", do: func(string) tea.Cmd { return m.suspend() }},
 		{on: ":", label: "command", help: "a command, with tab and history", do: func(string) tea.Cmd { return m.openCommand("") }},
 		{on: "?", label: "help", help: "this help", do: func(string) tea.Cmd { return m.showHelp() }},
 		{on: "q", label: "quit", help: "leave", do: func(string) tea.Cmd { return m.leave() }},
 		{on: "ctrl+c", do: func(string) tea.Cmd { return m.leave() }},
 	}
 	return all
+}
+
+// suspend gives the terminal back to the shell. With the gateway inside it
+// would stop that too, so it asks for a second press.
+func (m *Model) suspend() tea.Cmd {
+	now := m.now()
+	if m.opt.Inside && now.Sub(m.wanted) > 5*time.Second {
+		m.wanted = now
+		m.warn("The gateway runs in this process and would stand still too. ctrl+z again suspends both; q d leaves only the dashboard.")
+		return nil
+	}
+	m.wanted = time.Time{}
+	return tea.Suspend
 }
 
 // press does what a key means where the person is.

@@ -46,6 +46,7 @@ type Model struct {
 	rate       time.Duration
 	blurred    bool
 	exit       Exit
+	wanted     time.Time // when ctrl+z was pressed with the gateway inside
 
 	canvas  *paint.Canvas
 	content string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -60,6 +61,9 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 	}
 	if o.Output != nil {
 		options = append(options, tea.WithOutput(o.Output))
+		if _, file := o.Output.(*os.File); !file {
+			options = append(options, tea.WithWindowSize(80, 24)) // nothing that could be asked for its size
+		}
 	}
 	_, err := tea.NewProgram(m, options...).Run()
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
