@@ -159,12 +159,22 @@ func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, isDemo
 			return err
 		}
 	}
+	if w.DryRun { // nothing is to stay
+		dir, err := os.MkdirTemp("", "paygate-dry-run")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		all.StateDir = dir
+	}
 	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Load: func() (*config.All, []config.Diagnostic) { return p.load(w) },
 		Now: time.Now, Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: isDemo})
 	if err != nil {
 		return explain(err, all)
 	}
-	err = p.run(ctx, s, all, w, dashboard, log, ready)
+	if err = p.leaveToken(s, all); err == nil {
+		err = p.run(ctx, s, all, w, dashboard, log, ready)
+	}
 	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, s.Close(ended))
@@ -179,7 +189,7 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w 
 		return explain(err, all)
 	}
 	url := "http://" + l.Addr().String()
-	clean, err := p.leaveFiles(s, all, url)
+	clean, err := p.leaveAddress(all, url)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -248,23 +258,24 @@ func explain(err error, all *config.All) error {
 	return err
 }
 
-// leaveFiles leaves the address, and a key for the owner where one was made,
-// in the state folder for the local command line.
-func (p *program) leaveFiles(s *server.Server, all *config.All, url string) (clean func(), err error) {
-	address := filepath.Join(all.StateDir, cli.AddressFile)
-	if err := os.WriteFile(address, []byte(url+"\n"), 0o600); err != nil {
-		return nil, err
-	}
+// leaveToken leaves an admin key that was made or given in the state folder, for
+// the local command line. It does so before anything else can fail: a made key
+// is nowhere else.
+func (p *program) leaveToken(s *server.Server, all *config.All) error {
 	token := all.AdminKey
 	if made := s.Bootstrap(); made != "" {
 		token = made
 	}
-	if token != "" {
-		if err := os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(token+"\n"), 0o600); err != nil {
-			return nil, err
-		}
+	if token == "" {
+		return nil
 	}
-	return func() { _ = os.Remove(address) }, nil
+	return os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(token+"\n"), 0o600)
+}
+
+// leaveAddress tells the local command line where the gateway listens.
+func (p *program) leaveAddress(all *config.All, url string) (clean func(), err error) {
+	path := filepath.Join(all.StateDir, cli.AddressFile)
+	return func() { _ = os.Remove(path) }, os.WriteFile(path, []byte(url+"\n"), 0o600)
 }
 
 // greet says once where everything is.
