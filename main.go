@@ -53,7 +53,8 @@ func main() {
 	defer stop()
 	w := &cli.World{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: versionOf(),
 		Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
-		Split:    upstream.ParseCommand, Exit: exitCode}
+		Split:    upstream.ParseCommand, Exit: exitCode,
+		Find: func(program string) error { return upstream.FindCommand(upstream.Spec{Command: program}) }}
 	p := &program{world: w}
 	w.Wrap, w.Validate, w.Doctor, w.Attach = p.wrap, p.validate, p.doctor, p.attach
 	w.Backup, w.Restore, w.Compact, w.Reset = p.backup, p.restore, p.compact, p.reset

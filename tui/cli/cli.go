@@ -41,6 +41,7 @@ type World struct {
 	Version  string
 
 	Split    func(command string) ([]string, error) // a command line, as a shell splits it
+	Find     func(program string) error             // whether a program can be started
 	Wrap     func(ctx context.Context, w Wrap) error
 	Validate func(file string) (findings []string, bad bool, err error)
 	Doctor   func(ctx context.Context, w Wrap, asJSON bool) error

@@ -44,8 +44,11 @@ func (w *World) wizard(ctx context.Context, file string) error {
 	form := huh.NewForm(
 		huh.NewGroup(huh.NewSelect[string]().Title("What shall have a price?").Options(options...).Value(&what)),
 		huh.NewGroup(huh.NewInput().Title("Command").Description("as you would type it in a shell").Value(&command).Validate(func(s string) error {
-			_, err := w.Split(s)
-			return err
+			words, err := w.Split(s)
+			if err != nil {
+				return err
+			}
+			return w.Find(words[0])
 		})).WithHideFunc(func() bool { return what != byCommand }),
 		huh.NewGroup(huh.NewInput().Title("URL").Placeholder("https://mcp.example.com/mcp").Value(&url).Validate(aURL)).WithHideFunc(func() bool { return what != byURL }),
 		huh.NewGroup(
