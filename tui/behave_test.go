@@ -139,7 +139,7 @@ func TestSuspendIsUndone(t *testing.T) {
 		d.wait(100 * time.Millisecond)
 		d.press("j", "s")
 		d.wait(100 * time.Millisecond)
-		d.has("suspended agent-", "u undoes", "paygate keys suspend agent-")
+		d.has("suspended agent-", "u undoes", "paygate keys suspend key_")
 		d.press("u")
 		d.wait(100 * time.Millisecond)
 		d.has("resumed agent-")

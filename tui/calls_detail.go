@@ -19,6 +19,24 @@ type callDetail struct {
 	api.CallDetail
 	ready bool
 	fault string
+
+	// Request and response as they are drawn, for one width: a response may
+	// have a megabyte, and a screen is drawn four times a second.
+	width int
+	lines map[string][]string
+}
+
+// body is a request or a response in lines of at most w cells.
+func (d *callDetail) body(text string, w int) []string {
+	if d.width != w || d.lines == nil {
+		d.width, d.lines = w, map[string][]string{}
+	}
+	lines, ok := d.lines[text]
+	if !ok {
+		lines = indent(text, w)
+		d.lines[text] = lines
+	}
+	return lines
 }
 
 var tabNames = [...]string{"Quote", "Way", "Request", "Response"}
@@ -233,7 +251,7 @@ func (c *calls) drawBody(a paint.Area, body string, d *callDetail) int {
 		}
 		return 2
 	}
-	lines := indent(body, max(a.W-3, 10))
+	lines := d.body(body, max(a.W-3, 10))
 	c.scroll = min(c.scroll, max(len(lines)-a.H, 0))
 	y := 0
 	for _, l := range lines[min(c.scroll, len(lines)):] {

@@ -43,6 +43,10 @@ func (m *Model) globals() []key {
 		{on: "1 2 3 4 5 6 7 8 9", show: "1-" + string(rune('0'+len(m.screens))), help: "a view", do: m.digit},
 		{on: "tab", help: "the next view; shift+tab the one before", do: func(string) tea.Cmd { return m.turn(1) }},
 		{on: "shift+tab", do: func(string) tea.Cmd { return m.turn(-1) }},
+		{on: "/", help: "filter the calls", do: func(string) tea.Cmd {
+			cmd := m.show(m.view("Calls"))
+			return tea.Batch(cmd, m.hit("/"))
+		}},
 		{on: "u", help: "undo the last thing that can be undone", acts: true, do: func(string) tea.Cmd { return m.undo() }},
 		{on: "Y", help: "show the text that y copies, bare, to select by hand", do: func(string) tea.Cmd { return m.showBare() }},
 		{on: "%", help: "free the mouse, to select text; again to take it back", do: func(string) tea.Cmd { return m.freeMouse() }},

@@ -48,14 +48,22 @@ func named(t []api.KeyRow) string {
 	return fmt.Sprintf("%d keys", len(t))
 }
 
-// refs are how some keys are called on a command line: by id where a name may
-// stand for two.
-func refs(t []api.KeyRow) string {
-	var out []string
-	for _, r := range t {
-		out = append(out, quote(or(r.Name, r.ID)))
+// forKeys is the command line that does something to some keys, called as the
+// gateway knows them for sure: by alias or id, as a name may stand for two.
+func forKeys(t []api.KeyRow, cmd func(key string) string) string {
+	if len(t) == 1 {
+		return cmd(quote(or(t[0].Alias, t[0].ID)))
 	}
-	return strings.Join(out, " ")
+	var ids []string
+	for _, r := range t {
+		ids = append(ids, quote(or(r.Alias, r.ID)))
+	}
+	return "for k in " + strings.Join(ids, " ") + "; do " + cmd("$k") + "; done"
+}
+
+// verbCLI is forKeys for a command that takes nothing but the key.
+func verbCLI(verb string, t []api.KeyRow) string {
+	return forKeys(t, func(key string) string { return "paygate keys " + verb + " " + key })
 }
 
 // suspend suspends keys, or resumes them when all are suspended. It asks
@@ -84,8 +92,8 @@ func (k *keys) suspend(t []api.KeyRow) tea.Cmd {
 	}
 	past := map[string]string{"suspend": "suspended ", "resume": "resumed "}
 	other := map[string]string{"suspend": "resume", "resume": "suspend"}[word]
-	return k.m.each(do, past[word]+named(rows), "paygate keys "+word+" "+refs(rows), &undo{word, func() tea.Cmd {
-		return k.m.each(back, past[other]+named(rows)+" again", "paygate keys "+other+" "+refs(rows), nil, k.after)
+	return k.m.each(do, past[word]+named(rows), verbCLI(word, rows), &undo{word, func() tea.Cmd {
+		return k.m.each(back, past[other]+named(rows)+" again", verbCLI(other, rows), nil, k.after)
 	}}, k.after)
 }
 
@@ -105,7 +113,10 @@ func (k *keys) revoke(t []api.KeyRow) tea.Cmd {
 	}
 	word := fmt.Sprintf("%d keys", len(live))
 	if len(live) == 1 {
-		word = or(strings.TrimSpace(live[0].Name), live[0].ID)
+		word = strings.TrimSpace(paint.Clean(live[0].Name))
+		if n := len([]rune(word)); n == 0 || n > 40 {
+			word = live[0].ID
+		}
 	}
 	whose := "Its "
 	if len(live) > 1 {
@@ -115,7 +126,7 @@ func (k *keys) revoke(t []api.KeyRow) tea.Cmd {
 	for _, r := range live {
 		acts = append(acts, act{path: "/keys/revoke", in: map[string]any{"key": r.ID}})
 	}
-	cli := "paygate keys revoke " + refs(live)
+	cli := verbCLI("revoke", live)
 	return k.m.open(&question{title: "Revoke " + named(live) + " for good?", word: word, cli: cli,
 		lines: []string{whose + figure.Group(credits) + " credits are written off; calls in flight finish.", "This cannot be undone; s suspends instead."},
 		yes: func() tea.Cmd {
@@ -136,7 +147,7 @@ func (k *keys) rotate(t []api.KeyRow) tea.Cmd {
 	}}
 	grace.line.Set("1h")
 	f := &form{m: k.m, title: "Rotate " + named(t), note: "the new secret is shown once", fields: []*field{grace}, button: "Rotate",
-		cli: func(v []string) string { return "paygate keys rotate " + refs(t) + flagged("--grace", v[0]) }}
+		cli: func(v []string) string { return verbCLI("rotate", t) + flagged("--grace", v[0]) }}
 	f.submit = func(v []string) tea.Cmd {
 		n, _ := seconds(v[0])
 		return ask(k.m, "POST", "/keys/rotate", map[string]any{"key": r.ID, "graceSeconds": n}, func(got struct {
@@ -179,7 +190,9 @@ func (k *keys) topUpBy(t []api.KeyRow, amount string) tea.Cmd {
 	}}
 	credits.line.Set(amount)
 	f := &form{m: k.m, title: "Top up " + named(t), fields: []*field{credits}, button: "Add",
-		cli: func(v []string) string { return "paygate credits add " + refs(t) + " " + or(plain(v[0]), "N") }}
+		cli: func(v []string) string {
+			return forKeys(t, func(key string) string { return "paygate credits add " + key + " " + or(plain(v[0]), "N") })
+		}}
 	if len(t) == 1 {
 		f.note = "balance " + figure.Group(t[0].Credits)
 	}

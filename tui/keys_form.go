@@ -230,13 +230,13 @@ func (k *keys) limits(t []api.KeyRow) tea.Cmd {
 		f.fields = append(f.fields, x)
 	}
 	f.cli = func(v []string) string {
-		cli := "paygate keys limit " + refs(t) + " " + or(plain(v[0]), "0")
+		cli := " " + or(plain(v[0]), "0")
 		for i, flag := range []string{"--calls-per-day", "--calls-per-month", "--credits-per-day", "--credits-per-month"} {
 			if v[i+1] != "" || old[i+1] > 0 {
 				cli += " " + flag + " " + or(plain(v[i+1]), "0")
 			}
 		}
-		return cli
+		return forKeys(t, func(key string) string { return "paygate keys limit " + key + cli })
 	}
 	f.submit = func(v []string) tea.Cmd {
 		var want [5]int64
@@ -279,8 +279,9 @@ func (k *keys) access(t []api.KeyRow) tea.Cmd {
 	deny.line.Set(strings.Join(t[0].DeniedTools, " "))
 	f := &form{m: k.m, title: "Tools of " + named(t), fields: []*field{allow, deny}, button: "Set"}
 	f.cli = func(v []string) string {
-		who := refs(t)
-		return "paygate keys allow " + who + " " + quote(strings.Join(words(v[0]), ",")) + " && paygate keys deny " + who + " " + quote(strings.Join(words(v[1]), ","))
+		return forKeys(t, func(key string) string {
+			return "paygate keys allow " + key + " " + quote(strings.Join(words(v[0]), ",")) + " && paygate keys deny " + key + " " + quote(strings.Join(words(v[1]), ","))
+		})
 	}
 	f.submit = func(v []string) tea.Cmd {
 		var do, back []act

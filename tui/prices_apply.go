@@ -51,6 +51,9 @@ func (p *prices) review() tea.Cmd {
 	for _, c := range changes {
 		lines = append(lines, p.words(c)...)
 	}
+	if n := len(lines); n > 8 {
+		lines = append(lines[:7], "… and "+plural(n-7, "more price"))
+	}
 	if p.effect != nil {
 		lines = append(lines, fmt.Sprintf("The last hour: %s instead of %s credits (%s), %s denied.", figure.Group(p.effect.Staged), figure.Group(p.effect.Now), rise(p.effect.Now, p.effect.Staged), plural(p.effect.Denied, "more call")))
 	}

@@ -33,7 +33,10 @@ func TestARobotWalksAllKeysInAllViews(t *testing.T) {
 		t.Run(fmt.Sprint(view+1), func(t *testing.T) {
 			t.Parallel()
 			inside(t, func(t *testing.T) {
-				d := drive(t, 80, 24, func(o *tui.Options, g *fake.Gateway) { o.Inside, g.Rate = true, 100 })
+				d := drive(t, 80, 24, func(o *tui.Options, g *fake.Gateway) {
+					o.Inside, g.Rate = true, 100
+					g.Only(300)
+				})
 				defer d.end()
 				home := func() {
 					for range 6 {

@@ -376,3 +376,10 @@ func (g *Gateway) Rename(name string, credits int64) {
 		g.keys[i].BurnPerHour *= 1e9
 	}
 }
+
+// Only keeps the first n keys, for tests that need none of the many.
+func (g *Gateway) Only(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.keys = g.keys[:min(n, len(g.keys))]
+}
