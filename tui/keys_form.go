@@ -319,7 +319,9 @@ func (k *keys) tags(t []api.KeyRow) tea.Cmd {
 	x.line.Set(strings.Join(have, " "))
 	f := &form{m: k.m, title: "Tags of " + named(t), fields: []*field{x}, button: "Set"}
 	f.cli = func(v []string) string {
-		return forKeys(t, func(key string) string { return "paygate keys tag " + key + " " + or(strings.Join(words(v[0]), " "), "--none") })
+		return forKeys(t, func(key string) string {
+			return "paygate keys tag " + key + " " + or(strings.Join(words(v[0]), " "), "--none")
+		})
 	}
 	f.submit = func(v []string) tea.Cmd {
 		want, _ := pairs(v[0])
