@@ -166,7 +166,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // foreign guards against DNS rebinding: a browser page of another origin, or a
 // name that is not ours on a loopback address.
 func (e *Endpoint) foreign(r *http.Request) string {
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && isLoopback(local.String()) && !isLocalName(r.Host) {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok && local.IP.IsLoopback() && !isLocalName(r.Host) {
 		return "this gateway listens on a loopback address and answers only to localhost, not to the host " + r.Host
 	}
 	origin := r.Header.Get("Origin")
@@ -179,12 +179,10 @@ func (e *Endpoint) foreign(r *http.Request) string {
 	return "pages of the origin " + origin + " may not call this gateway; allow it with cors.origin"
 }
 
-func isLoopback(addr string) bool {
-	ap, err := netip.ParseAddrPort(addr)
-	return err == nil && ap.Addr().Unmap().IsLoopback()
-}
-
 func isLocalName(host string) bool {
+	if strings.HasPrefix(host, "127.0.0.1:") || strings.HasPrefix(host, "localhost:") { // nearly always
+		return true
+	}
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
