@@ -228,7 +228,7 @@ func TestALostLinkSaysSoAndComesBack(t *testing.T) {
 	with(t, func(d *driver) {
 		d.g.Cut(errors.New("connection reset by peer"))
 		d.wait(3 * time.Second)
-		d.has("OFFLINE", "calls/s")
+		d.has("OFFLINE", "calls/s", "as of 00:00:0")
 		d.g.Cut(nil)
 		d.wait(6 * time.Second)
 		d.hasNot("OFFLINE")

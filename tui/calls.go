@@ -97,6 +97,7 @@ func (c *calls) Update(msg tea.Msg) tea.Cmd {
 // take adds the calls of a frame, or counts them while the list stands still.
 func (c *calls) take(f frameMsg) {
 	now := c.m.now()
+	c.fault = "" // the link is fine by now
 	if c.since.IsZero() {
 		c.since = now
 	}

@@ -31,7 +31,7 @@ func (c *calls) ask() tea.Cmd {
 		change: func(text string) (int, error) {
 			if _, err := filter.Parse(strings.TrimSpace(text)); err != nil {
 				at := len(text)
-				if e, ok := err.(*filter.Error); ok {
+				if e := new(filter.Error); errors.As(err, &e) {
 					at = min(e.At, at)
 				}
 				return at, err

@@ -253,7 +253,11 @@ func (m *Model) status(a paint.Area) {
 		a.Text(1, 0, m.flash.text, paint.In(m.flash.tone))
 	case len(m.dialogs) > 0:
 	default:
-		a.Spans(1, 0, m.screens[m.at].Status()...)
+		spans := m.screens[m.at].Status()
+		if m.feed.down(m.now()) && m.feed.live != nil {
+			spans = append([]paint.Span{{S: "as of " + figure.Clock(m.feed.at) + " · ", St: paint.In(paint.Warn)}}, spans...)
+		}
+		a.Spans(1, 0, spans...)
 	}
 }
 

@@ -146,6 +146,9 @@ func (k *keys) visible() (first, last int) {
 
 // need asks for the pages that are seen and not here.
 func (k *keys) need() tea.Cmd {
+	if k.fault != "" {
+		return nil // refresh tries again, every few seconds
+	}
 	var cmds []tea.Cmd
 	first, last := k.visible()
 	for p := first; p <= last; p++ {

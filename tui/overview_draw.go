@@ -58,6 +58,9 @@ func (o *overview) Draw(a paint.Area) {
 		return
 	}
 	p := planOf(a.W, a.H, true)
+	if need := max(len(v.Tools), len(v.TopKeys), len(v.Denied), 3); p.rows > need {
+		p.rows = need // the lines go to the tail of calls
+	}
 	y := 0
 	gap := func() {
 		if p.gaps {
