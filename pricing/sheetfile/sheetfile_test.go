@@ -74,7 +74,7 @@ func TestEveryMistakeIsToldWithItsLine(t *testing.T) {
 		{"defaults: {per_call: -1, max: 2.5}", "1:22: defaults.per_call: must not be below zero\n1:31: defaults.max: must be a number of whole credits from 0 to 1000000000"},
 		{"defaults:\n  per_call: 1\n  per_call: 2\n", "per_call"},
 		{"{\"defaults\": {\"per_call\": 1,}}", "not valid JSON"},
-		{"defaults: {bill_on: sucess}", `did you mean "success"?`},
+		{"defaults: {bill_on: succes}", `did you mean "success"?`},
 		{"defaults: {min: 5, max: 2}", "min 5 is more than max 2"},
 		{"rules: [{match: {tool: x}}]", `a rule needs a "price"`},
 		{"rules: [{price: {per_call: 1, tiers: {steps: [{to: 5, x: 1}, {to: 3, x: 1}, {x: 1}]}}}]", `"to" must be more than 5`},

@@ -1,0 +1,269 @@
+package shadow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"paygate/pricing"
+	"paygate/pricing/sheetfile"
+	"paygate/store"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+	"paygate/store/sheets"
+)
+
+// Experiment is a candidate and what has become of it.
+type Experiment struct {
+	Name      string          `json:"name"`
+	Candidate string          `json:"candidate"` // hash
+	Live      string          `json:"live"`      // hash of the sheet it is measured against; empty before the start
+	Title     string          `json:"title,omitempty"`
+	State     string          `json:"state"`
+	Created   time.Time       `json:"created"`
+	Started   *time.Time      `json:"started,omitempty"`
+	Promoted  *time.Time      `json:"promoted,omitempty"`
+	Ended     *time.Time      `json:"ended,omitempty"`
+	MadeTo    uint64          `json:"madeTo,omitempty"`   // make-good has gone so far
+	MadeGood  pricing.Credits `json:"madeGood,omitempty"` // what it gave back
+}
+
+// The states of an experiment.
+const (
+	Validated  = "validated"   // its sheet is kept
+	Shadowing  = "shadowing"   // it lives through what happens
+	Stopped    = "stopped"     // it was ended without going live
+	IsLive     = "live"        // its prices are charged
+	Superseded = "superseded"  // another one went live after it
+	RolledBack = "rolled_back" // the prices before it are live again
+)
+
+// The lab's events. Their Data is a mark.
+const (
+	eventPrefix   = "shadow."
+	eventCreated  = "shadow.created"
+	eventStarted  = "shadow.started"
+	eventStopped  = "shadow.stopped"
+	eventPromoted = "shadow.promoted"
+	eventRolled   = "shadow.rolled_back"
+	eventMadeGood = "shadow.made_good"
+)
+
+// mark is what an event of the lab says.
+type mark struct {
+	Name      string          `json:"name"`
+	Candidate string          `json:"candidate"`
+	Live      string          `json:"live,omitempty"`
+	Report    string          `json:"report,omitempty"`   // log digest that a promotion was decided by
+	Override  []string        `json:"override,omitempty"` // guardrails that were waived
+	Credits   pricing.Credits `json:"credits,omitempty"`  // given back
+}
+
+// What can be wrong with a request, beside *BadInput, *Blocked and
+// *sheetfile.Invalid. store.ErrNotFound: there is no such experiment.
+var (
+	ErrTaken = errors.New("there is an experiment of this name already")
+	ErrState = errors.New("the experiment is not in a state for this")
+)
+
+// MostRunning is how many candidates may run at a time.
+const MostRunning = 8
+
+func table() store.Table[Experiment] {
+	return store.Table[Experiment]{Name: "experiments", ID: func(e *Experiment) string { return e.Name }}
+}
+
+// Options are what a Lab needs.
+type Options struct {
+	Book *ledger.Book
+	Now  func() time.Time
+	Name func(key string) string // of a key, for reports; may be nil
+	// Changed makes the sheet that is live now the one that calls are judged
+	// by; may be nil.
+	Changed func(context.Context) error
+}
+
+// Lab runs experiments. It keeps what it has lived through in memory and lives
+// through it again after a start; the journal has all it needs.
+type Lab struct {
+	o Options
+
+	mu    sync.Mutex // guards what follows
+	w     *walker    // nil until something is asked
+	pairs map[string]*tracked
+}
+
+// tracked is an experiment in a walk.
+type tracked struct {
+	mark
+	pair *pair
+	from time.Time
+}
+
+// New is a lab over the books.
+func New(o Options) *Lab {
+	if o.Name == nil {
+		o.Name = func(string) string { return "" }
+	}
+	return &Lab{o: o}
+}
+
+var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// New keeps a candidate's sheet under a name. The error is a
+// *sheetfile.Invalid, a *BadInput, or wraps ErrTaken. The same file under the
+// same name again is no error.
+func (l *Lab) New(ctx context.Context, name string, file []byte, actor string) (*Experiment, []sheetfile.Diagnostic, error) {
+	if !names.MatchString(name) {
+		return nil, nil, badInput("name %q: 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit", name)
+	}
+	f, err := sheetfile.Parse(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	var e *Experiment
+	err = l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
+		was, err := table().Get(tx, name)
+		if err == nil && was.Candidate == f.Sheet.Hash() {
+			e = was
+			return nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return errors.Join(err, fmt.Errorf("experiment %s: %w, with other prices", name, ErrTaken))
+		}
+		e = &Experiment{Name: name, Candidate: f.Sheet.Hash(), Title: f.Name, State: Validated, Created: tx.Now()}
+		return errors.Join(sheets.Put(tx, f.Sheet, "shadow:"+name, tx.Now()), table().Put(tx, e),
+			tx.Append(event(eventCreated, actor, mark{Name: name, Candidate: e.Candidate})))
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, f.Warnings, nil
+}
+
+func event(kind, actor string, m mark) journal.Event {
+	data, err := json.Marshal(m)
+	if err != nil {
+		data = nil // of texts and numbers: it cannot fail
+	}
+	return journal.Event{Type: kind, Actor: actor, Data: data}
+}
+
+// Start shadows from this moment; wallets begin at the balances of now.
+func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error) {
+	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
+		if e.State != Validated {
+			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can start", name, e.State, ErrState, Validated)
+		}
+		running := 0
+		for other, err := range table().All(tx, "") {
+			if err != nil {
+				return err
+			}
+			if other.State == Shadowing {
+				running++
+			}
+		}
+		if running >= MostRunning {
+			return fmt.Errorf("%d candidates are running: %w; stop one first", running, ErrState)
+		}
+		live, _, err := sheets.Live(tx)
+		if err != nil {
+			return err
+		}
+		now := tx.Now()
+		e.State, e.Started, e.Live = Shadowing, &now, live.Hash()
+		return tx.Append(event(eventStarted, actor, mark{Name: name, Candidate: e.Candidate, Live: e.Live}))
+	})
+}
+
+// Stop ends an experiment; its report stays.
+func (l *Lab) Stop(ctx context.Context, name, actor string) (*Experiment, error) {
+	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
+		if e.State != Shadowing {
+			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can stop", name, e.State, ErrState, Shadowing)
+		}
+		now := tx.Now()
+		e.State, e.Ended = Stopped, &now
+		return tx.Append(event(eventStopped, actor, mark{Name: name, Candidate: e.Candidate}))
+	})
+}
+
+func (l *Lab) change(ctx context.Context, name string, fn func(*ledger.Tx, *Experiment) error) (*Experiment, error) {
+	var e *Experiment
+	err := l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
+		var err error
+		if e, err = table().Get(tx, name); err != nil {
+			return err
+		}
+		if err := fn(tx, e); err != nil {
+			return err
+		}
+		return table().Put(tx, e)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Experiment is one by its name; the error wraps store.ErrNotFound.
+func (l *Lab) Experiment(name string) (e *Experiment, err error) {
+	err = l.o.Book.DB().View(func(s *store.Snapshot) error {
+		e, err = table().Get(s, name)
+		return err
+	})
+	return e, err
+}
+
+// Experiments are all of them, by name.
+func (l *Lab) Experiments() (out []*Experiment, err error) {
+	err = l.o.Book.DB().View(func(s *store.Snapshot) error {
+		for e, err := range table().All(s, "") {
+			if err != nil {
+				return err
+			}
+			out = append(out, e)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// sheet is a kept sheet.
+func (l *Lab) sheet(hash string) (s *pricing.Sheet, err error) {
+	err = l.o.Book.DB().View(func(snap *store.Snapshot) error {
+		s, err = sheets.Get(snap, hash)
+		return err
+	})
+	return s, err
+}
+
+// Diff is what an experiment's sheet changes of the live one, line by line.
+func (l *Lab) Diff(name string) ([]pricing.Difference, error) {
+	e, err := l.Experiment(name)
+	if err != nil {
+		return nil, err
+	}
+	to, err := l.sheet(e.Candidate)
+	if err != nil {
+		return nil, err
+	}
+	var from *pricing.Sheet
+	if e.Live != "" {
+		from, err = l.sheet(e.Live)
+	} else {
+		err = l.o.Book.DB().View(func(s *store.Snapshot) error {
+			from, _, err = sheets.Live(s)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return pricing.Diff(from, to), nil
+}

@@ -1,0 +1,281 @@
+package shadow
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+// Status is how far an experiment is.
+type Status struct {
+	Experiment
+	Attempts       int             `json:"attempts"`
+	Coverage       float64         `json:"coverage"`
+	Lag            uint64          `json:"lag"` // acts of the journal that are not in yet
+	SelfDifference int             `json:"selfDifference"`
+	LiveCredits    pricing.Credits `json:"liveCredits"`      // collectable
+	Credits        pricing.Credits `json:"candidateCredits"` // collectable
+	NewlyDenied    int             `json:"newlyDenied"`
+	LeadsInCredits pricing.Credits `json:"change"`
+}
+
+// Status is how far the experiments are, or the one of a name. It catches up
+// first.
+func (l *Lab) Status(ctx context.Context, name string) ([]Status, error) {
+	all, err := l.Experiments()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.advance(ctx); err != nil {
+		return nil, err
+	}
+	out := []Status{}
+	for _, e := range all {
+		if name != "" && e.Name != name {
+			continue
+		}
+		s := Status{Experiment: *e, Coverage: 1, SelfDifference: l.w.differs}
+		if last := l.o.Book.Journal().Last(); last > l.w.last {
+			s.Lag = last - l.w.last
+		}
+		if t := l.pairs[e.Name]; t != nil {
+			tally := t.pair.tally
+			s.Attempts, s.Coverage, s.NewlyDenied = tally.Attempts, tally.coverage(), tally.Newly
+			s.LiveCredits, s.Credits = tally.Sides[0].Collectable(), tally.Sides[1].Collectable()
+			s.LeadsInCredits = s.Credits - s.LiveCredits
+		}
+		out = append(out, s)
+	}
+	if name != "" && len(out) == 0 {
+		return nil, fmt.Errorf("experiment %s: %w", name, store.ErrNotFound)
+	}
+	return out, nil
+}
+
+// Run keeps up with the journal, so that nobody waits for a report, until ctx
+// ends. It rests while no experiment runs.
+func (l *Lab) Run(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		all, err := l.Experiments()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(all, func(e *Experiment) bool { return e.State == Shadowing }) {
+			continue
+		}
+		l.mu.Lock()
+		err = l.advance(ctx)
+		l.mu.Unlock()
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
+			return err
+		}
+	}
+}
+
+// advance lives through what has come. Behind mu.
+func (l *Lab) advance(ctx context.Context) error {
+	if err := l.o.Book.Flush(ctx); err != nil {
+		return err
+	}
+	if l.w == nil {
+		pairs := map[string]*tracked{}
+		w, err := l.walker(pairs, time.Time{}, time.Time{})
+		if err != nil {
+			return err
+		}
+		l.w, l.pairs = w, pairs
+	}
+	if err := l.w.walk(ctx, math.MaxUint64, nil); err != nil {
+		if ctx.Err() == nil { // it may be half way through a block: begin anew
+			l.w, l.pairs = nil, nil
+		}
+		return err
+	}
+	return nil
+}
+
+// walker begins a walk that follows the lab's events: candidates come and go
+// as they did. Calls outside a window do not count.
+func (l *Lab) walker(pairs map[string]*tracked, from, to time.Time) (*walker, error) {
+	w, err := newWalker(l.o.Book.DB(), l.sheet)
+	if err != nil {
+		return nil, err
+	}
+	w.event = func(e *journal.Event) error {
+		var m mark
+		if err := json.Unmarshal(e.Data, &m); err != nil {
+			return fmt.Errorf("event %d: %w", e.Seq, err)
+		}
+		t := pairs[m.Name]
+		switch {
+		case e.Type == eventStarted:
+			sheet, err := l.sheet(m.Candidate)
+			if err != nil {
+				return fmt.Errorf("experiment %s: %w", m.Name, err)
+			}
+			begin := e.At
+			if from.After(begin) {
+				begin = from
+			}
+			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(from, to))}
+		case t != nil && (e.Type == eventStopped || e.Type == eventPromoted):
+			w.pairs = slices.DeleteFunc(w.pairs, func(p *pair) bool { return p == t.pair })
+		}
+		return nil
+	}
+	return w, nil
+}
+
+// Window bounds a report; zero times do not.
+type Window struct{ From, To time.Time }
+
+// Report is what an experiment's candidate would have meant so far. It waits
+// until everything that has been answered is in.
+func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, error) {
+	if _, err := l.Experiment(name); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if window == (Window{}) {
+		if err := l.advance(ctx); err != nil {
+			return nil, err
+		}
+		return l.make(l.w, l.pairs[name], name, time.Time{})
+	}
+	if err := l.o.Book.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return l.again(ctx, name, window, math.MaxUint64)
+}
+
+// again walks anew up to an act.
+func (l *Lab) again(ctx context.Context, name string, window Window, last uint64) (*Report, error) {
+	pairs := map[string]*tracked{}
+	w, err := l.walker(pairs, window.From, window.To)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.walk(ctx, last, nil); err != nil {
+		return nil, err
+	}
+	return l.make(w, pairs[name], name, window.To)
+}
+
+func (l *Lab) make(w *walker, t *tracked, name string, to time.Time) (*Report, error) {
+	if t == nil {
+		return nil, fmt.Errorf("experiment %s has not started: %w", name, ErrState)
+	}
+	if to.IsZero() {
+		to = l.o.Now().UTC().Truncate(time.Millisecond).Add(time.Millisecond)
+	}
+	r := &Report{Name: name, Live: t.Live, Candidate: t.Candidate, From: t.from, To: to}
+	sheet, err := l.sheet(t.Candidate)
+	if err != nil {
+		return nil, err
+	}
+	l.fill(r, w, t.pair, sheet)
+	return r, nil
+}
+
+// fill makes all figures of a report.
+func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
+	t := p.tally
+	r.Seed, r.LogDigest, r.LastSeq, r.SelfDifference = Seed, w.digest, w.last, w.differs
+	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.coverage(), t.grade()
+	dollar := pricing.Credits(1)
+	if usd := sheet.Spec().CreditUSD; usd > 0 {
+		dollar = pricing.Credits((pricing.One + usd - 1) / usd)
+	}
+	r.Exact = t.figures(l.o.Name, dollar)
+	r.Exact.Clipped = p.cand.Clipped
+	r.Projected = t.project()
+	r.Limits = cannotKnow
+	if slices.ContainsFunc(sheet.Spec().Plans, func(p pricing.Plan) bool { return p.Grant > 0 || p.TopUp.Add > 0 }) {
+		r.Limits = append(slices.Clone(cannotKnow), "Grants and top-ups of plans: only their rates and spending caps are re-enacted.")
+	}
+	if p.policy != nil {
+		made := p.policy.WhatIf
+		r.WhatIf = &made
+	}
+	r.Guardrails = guardrails(r)
+}
+
+func (t *Tally) coverage() float64 {
+	if t.Attempts == 0 {
+		return 1
+	}
+	return float64(t.Evaluated) / float64(t.Attempts)
+}
+
+// grade says how much the live prices have censored what was asked for.
+func (t *Tally) grade() string {
+	switch {
+	case t.Attempts == 0:
+		return "C"
+	case t.Observed == t.Attempts:
+		return "A"
+	case float64(t.Sides[0].Denied) < .02*float64(t.Attempts):
+		return "B"
+	}
+	return "C"
+}
+
+// Verified is the answer to a report that is checked.
+type Verified struct {
+	OK          bool     `json:"ok"`
+	Differences []string `json:"differences"`
+}
+
+// Verify makes a report again from the journal and compares it field by field.
+func (l *Lab) Verify(ctx context.Context, raw []byte) (*Verified, error) {
+	var was Report
+	if err := json.Unmarshal(raw, &was); err != nil {
+		return nil, badInput("this is not a report: %s", err)
+	}
+	if was.WhatIf != nil {
+		return nil, badInput("a replay's report is verified by replaying it")
+	}
+	now, err := l.again(ctx, was.Name, Window{was.From, was.To}, was.LastSeq)
+	if err != nil {
+		return nil, err
+	}
+	now.From = was.From
+	v := &Verified{Differences: []string{}}
+	again, err := json.Marshal(now)
+	if err != nil {
+		return nil, fmt.Errorf("report of %s: %w", was.Name, err)
+	}
+	var a, b map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(raw, &a), json.Unmarshal(again, &b)); err != nil {
+		return nil, badInput("this is not a report: %s", err)
+	}
+	for field, value := range b {
+		var compact bytes.Buffer
+		if json.Compact(&compact, a[field]) != nil || !bytes.Equal(compact.Bytes(), value) {
+			v.Differences = append(v.Differences, field)
+		}
+	}
+	slices.Sort(v.Differences)
+	v.OK = len(v.Differences) == 0
+	return v, nil
+}

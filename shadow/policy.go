@@ -1,0 +1,160 @@
+package shadow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+// WhatIf changes what a candidate's wallets have, and how callers who are
+// denied go on. Nobody knows the latter: compare several.
+type WhatIf struct {
+	Grant   pricing.Credits `json:"grant,omitempty"`   // added to every wallet at its start
+	Policy  string          `json:"policy,omitempty"`  // see the constants; empty is PolicySkip
+	TopUp   pricing.Credits `json:"topUp,omitempty"`   // PolicyTopUp: credits at a time, at least what a call lacks
+	PerDay  int             `json:"perDay,omitempty"`  // PolicyTopUp: at most so often a day and key; 0: always
+	Retries int             `json:"retries,omitempty"` // PolicyRetry: how often a denied call comes back
+
+	Added pricing.Credits `json:"added"` // credits that wallets were given
+	Load  int             `json:"load"`  // attempts that came back, without effect but their load
+}
+
+// What a denied call does to the calls after it.
+const (
+	PolicySkip    = "skip"     // nothing: optimistic about access
+	PolicyStopRun = "stop-run" // ends its piece of work: pessimistic about volume
+	PolicyRetry   = "retry"    // comes back, in vain
+	PolicyTopUp   = "top-up"   // is paid after all: the most that can be collected
+)
+
+// Policies names what a denied call may do.
+func Policies() []string { return []string{PolicySkip, PolicyStopRun, PolicyRetry, PolicyTopUp} }
+
+// BadInput is a request that cannot be done as it is asked.
+type BadInput struct{ Text string }
+
+func (e *BadInput) Error() string { return e.Text }
+
+func badInput(format string, args ...any) error { return &BadInput{fmt.Sprintf(format, args...)} }
+
+func (w *WhatIf) validate() error {
+	if w == nil {
+		return nil
+	}
+	switch {
+	case w.Policy != "" && !slices.Contains(Policies(), w.Policy):
+		return badInput("policy %q is not one of %s", w.Policy, strings.Join(Policies(), ", "))
+	case w.Grant < 0 || w.TopUp < 0 || w.Grant > pricing.MaxCredits || w.TopUp > pricing.MaxCredits:
+		return badInput("grant and topUp are whole credits from 0 to %d", pricing.MaxCredits)
+	case w.PerDay < 0 || w.Retries < 0 || w.Retries > 100:
+		return badInput("perDay is not below 0, retries are from 0 to 100")
+	}
+	return nil
+}
+
+// policy re-enacts a WhatIf in one candidate's books.
+type policy struct {
+	WhatIf
+	cand   *ledger.Scenario
+	broken map[string]bool      // runs that ended
+	last   map[string]time.Time // calls of keys without named runs
+	topups map[string]int       // of key and day
+	given  map[string]bool      // keys that had their grant
+}
+
+func newPolicy(w WhatIf, cand *ledger.Scenario) *policy {
+	w.Added, w.Load = 0, 0
+	p := &policy{WhatIf: w, cand: cand, broken: map[string]bool{}, last: map[string]time.Time{}, topups: map[string]int{}, given: map[string]bool{}}
+	cand.Refuse = p.refuse
+	if w.Policy == PolicyTopUp {
+		cand.Fund = p.fund
+	}
+	return p
+}
+
+// refuse comes before every decision: it also gives a key its grant.
+func (p *policy) refuse(c *journal.Call) string {
+	if c.Key != "" && p.Grant > 0 && !p.given[c.Key] {
+		p.given[c.Key] = true
+		p.Added += p.Grant
+		p.cand.Give(c.Key, p.Grant)
+	}
+	if p.Policy != PolicyStopRun {
+		return ""
+	}
+	if c.Run == "" {
+		if at, ok := p.last[c.Key]; ok && c.At.Sub(at) >= runGap {
+			delete(p.broken, c.Key)
+		}
+		p.last[c.Key] = c.At
+	}
+	if p.broken[run(c)] {
+		return "run_stopped"
+	}
+	return ""
+}
+
+func run(c *journal.Call) string {
+	if c.Run == "" {
+		return c.Key
+	}
+	return c.Key + "\x00" + c.Run
+}
+
+func (p *policy) fund(c *journal.Call, lacks pricing.Credits) pricing.Credits {
+	id := c.Key + c.At.UTC().Format("\x0020060102")
+	if p.PerDay > 0 && p.topups[id] >= p.PerDay {
+		return 0
+	}
+	p.topups[id]++
+	n := max(lacks, p.TopUp)
+	p.Added += n
+	return n
+}
+
+// see takes every verdict.
+func (p *policy) see(v ledger.Verdict) {
+	if v.Admitted || v.Ended || len(v.Reasons) == 0 || v.Reasons[0].Reason == "run_stopped" {
+		return
+	}
+	p.broken[run(v.Call)] = true
+	if p.Policy == PolicyRetry {
+		p.Load += p.Retries
+	}
+}
+
+// planLimits are the rates and caps that a sheet's plans set.
+func planLimits(s *pricing.Sheet) func(*journal.Call) []journal.Limit {
+	plans := map[string][]journal.Limit{}
+	for _, p := range s.Spec().Plans {
+		var limits []journal.Limit
+		if p.Rate > 0 {
+			limits = append(limits, journal.Limit{Kind: journal.KeyRate, Max: p.Rate, Window: time.Minute})
+		}
+		if p.SpendCap > 0 {
+			kind := journal.DailyCredits
+			if p.CapPer == "month" {
+				kind = journal.MonthlyCredits
+			}
+			limits = append(limits, journal.Limit{Kind: kind, Max: int64(p.SpendCap)})
+		}
+		if limits != nil {
+			plans[p.Name] = limits
+		}
+	}
+	if len(plans) == 0 {
+		return nil
+	}
+	return func(c *journal.Call) []journal.Limit {
+		limits := slices.Clone(plans[c.Plan])
+		for i := range limits {
+			limits[i].Owner = journal.Account(c.Payer)
+		}
+		return limits
+	}
+}

@@ -1,0 +1,229 @@
+package shadow
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"paygate/pricing"
+)
+
+// Report is what a candidate would have meant: the same content in every form.
+// Exact figures are arithmetic over recorded calls; projected ones are about
+// other calls and have intervals, or say why they have none.
+type Report struct {
+	Name           string      `json:"name"`
+	Live           string      `json:"live"`      // hash of the sheet that was live at the start
+	Candidate      string      `json:"candidate"` // hash
+	From           time.Time   `json:"from"`
+	To             time.Time   `json:"to"`
+	Seed           uint64      `json:"seed"`
+	LogDigest      string      `json:"logDigest"`
+	LastSeq        uint64      `json:"lastSeq"` // the last act that is in the report
+	Grade          string      `json:"grade"`   // A: shadow mode; B: charged, few denied; C: demand is censored
+	Coverage       float64     `json:"coverage"`
+	Attempts       int         `json:"attempts"`
+	SelfDifference int         `json:"selfDifference"`
+	WhatIf         *WhatIf     `json:"whatIf,omitempty"`
+	Exact          Exact       `json:"exact"`
+	Projected      Projected   `json:"projected"`
+	Guardrails     []Guardrail `json:"guardrails"`
+	Limits         []string    `json:"cannotKnow"` // what no report of this kind can say
+}
+
+// Exact is what the recorded calls come to.
+type Exact struct {
+	Live       Column          `json:"live"`
+	Candidate  Column          `json:"candidate"`
+	Change     Change          `json:"change"`
+	Newly      Newly           `json:"newlyDenied"`
+	Imputed    Imputed         `json:"imputed"`
+	Keys       []KeyRow        `json:"keys"`
+	Tools      []ToolRow       `json:"tools"`
+	Runs       Runs            `json:"runs"`
+	Survival   Survival        `json:"survival"`
+	Bills      Bills           `json:"bills"`
+	DeniedBy   map[string]int  `json:"deniedByReason"` // by the candidate
+	QuoteError *float64        `json:"quoteError"`     // (held − settled) / settled under the candidate
+	Clipped    pricing.Credits `json:"clipped"`        // that acts of an owner wanted from poorer wallets
+}
+
+// Column is one sheet.
+type Column struct {
+	Potential   pricing.Credits `json:"potential"`
+	Collectable pricing.Credits `json:"collectable"`
+	Admitted    int             `json:"admitted"`
+	Denied      int             `json:"denied"`
+	Leakage     *float64        `json:"leakage"` // of the potential; null without one
+}
+
+// Change splits the change of what is collectable; the parts add up to Total.
+type Change struct {
+	Total      pricing.Credits `json:"total"`
+	Rate       pricing.Credits `json:"rate"`
+	AccessWon  pricing.Credits `json:"accessWon"`
+	AccessLost pricing.Credits `json:"accessLost"`
+	Refunds    pricing.Credits `json:"refunds"`
+}
+
+// Newly is what the candidate alone denies.
+type Newly struct {
+	Attempts  int            `json:"attempts"`
+	Keys      int            `json:"keys"`
+	ByReason  map[string]int `json:"byReason"`
+	SoleCause int            `json:"soleCause"` // for one reason only
+}
+
+// Imputed are calls that the candidate admits and reality refused: guessed at
+// their quotes and in no other figure but the counts.
+type Imputed struct {
+	Attempts int             `json:"attempts"`
+	Credits  pricing.Credits `json:"credits"`
+}
+
+// KeyRow is one key.
+type KeyRow struct {
+	ID            string          `json:"id"`
+	Name          string          `json:"name"`
+	Live          pricing.Credits `json:"live"`
+	Candidate     pricing.Credits `json:"candidate"`
+	Admitted      int             `json:"admitted"`
+	Denied        int             `json:"denied"`
+	FirstDeniedAt *time.Time      `json:"firstDeniedAt"`
+	NewlyDenied   int             `json:"newlyDenied"`
+	StoppedBy     string          `json:"stoppedBy,omitempty"` // why the candidate alone first denied it
+	Run           string          `json:"run,omitempty"`       // that it broke then
+	Tool          string          `json:"tool,omitempty"`      // that drives the change of its bill
+}
+
+// ToolRow is one tool.
+type ToolRow struct {
+	Tool            string          `json:"tool"`
+	Calls           int             `json:"calls"`
+	Live            pricing.Credits `json:"live"`
+	Candidate       pricing.Credits `json:"candidate"`
+	PricePerSuccess *float64        `json:"pricePerSuccess"` // candidate
+	Cost            pricing.Credits `json:"cost"`            // upstream's, as reported
+	MarginLive      pricing.Credits `json:"marginLive"`
+	Margin          pricing.Credits `json:"margin"`
+}
+
+// Runs is what became of pieces of work.
+type Runs struct {
+	Runs            int             `json:"runs"`
+	BrokenLive      float64         `json:"brokenLive"` // share
+	Broken          float64         `json:"broken"`     // share
+	Stranded        pricing.Credits `json:"stranded"`   // spent in runs that then broke, under the candidate
+	StrandedShare   float64         `json:"strandedShare"`
+	CostP50Live     float64         `json:"costP50Live"` // of unbroken runs
+	CostP50         float64         `json:"costP50"`
+	CostP90         float64         `json:"costP90"`
+	CostP99         float64         `json:"costP99"`
+	Predictability  *float64        `json:"predictability"` // p95 / p50
+	StrandedLive    pricing.Credits `json:"strandedLive"`
+	UnbrokenRunsNow int             `json:"unbroken"`
+}
+
+// Survival is when keys were first denied by the candidate, as Kaplan and Meier
+// estimate it: keys that were not, left at the end of the window.
+type Survival struct {
+	MedianHours *float64    `json:"medianHours"` // null: less than half were stopped
+	Day1        float64     `json:"stoppedByDay1"`
+	Day7        float64     `json:"stoppedByDay7"`
+	Day30       float64     `json:"stoppedByDay30"`
+	Curve       []CurveStep `json:"curve"`
+}
+
+// CurveStep is the share of keys not denied by a time after their first call.
+type CurveStep struct {
+	Hours float64 `json:"hours"`
+	Share float64 `json:"share"`
+}
+
+// Bills is how keys' bills change.
+type Bills struct {
+	Winners   int     `json:"winners"`
+	Losers    int     `json:"losers"`
+	Shocked   int     `json:"shocked"`     // up by more than half and more than the floor
+	Shock     float64 `json:"shock"`       // share of keys
+	Steepest  float64 `json:"steepest"`    // largest rise as a share of the bill
+	EffLive   float64 `json:"payersLive"`  // effective number of payers
+	Eff       float64 `json:"payers"`      // effective number of payers
+	Gini      float64 `json:"gini"`        // of the candidate
+	TopTenth  float64 `json:"topTenth"`    // share of the dearest tenth of keys
+	KeysTotal int     `json:"keysCounted"` // keys that called
+}
+
+var cannotKnow = []string{
+	"How callers react to a price: every figure is about the same calls at other prices.",
+	"Calls that were never made because an earlier one was refused.",
+	"Arguments and results: only what was declared as a fact can be priced.",
+}
+
+// figures makes the exact part. name tells a key's name.
+func (t *Tally) figures(name func(string) string, dollar pricing.Credits) Exact {
+	live, cand := t.Sides[0], t.Sides[1]
+	e := Exact{Live: column(live), Candidate: column(cand), DeniedBy: t.DeniedBy, Imputed: Imputed{t.ImputedCalls, t.Imputed}}
+	e.Change = Change{Rate: t.Rate, AccessWon: t.Won, AccessLost: -t.Lost, Refunds: live.Refunds - cand.Refunds, Total: cand.Collectable() - live.Collectable()}
+	e.Newly = Newly{Attempts: t.Newly, ByReason: t.NewlyBy, SoleCause: t.Sole}
+	e.QuoteError = ratio(float64(cand.Held-cand.Quoted), float64(cand.Quoted))
+	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
+		k := t.Keys[id]
+		if k.Newly > 0 {
+			e.Newly.Keys++
+		}
+		e.Keys = append(e.Keys, KeyRow{ID: id, Name: name(id), Live: k.Paid[0], Candidate: k.Paid[1], Admitted: k.Admitted, Denied: k.Denied,
+			FirstDeniedAt: k.FirstDenied, NewlyDenied: k.Newly, StoppedBy: k.Reason, Run: k.Run, Tool: driver(k.Tools)})
+	}
+	if e.Keys == nil {
+		e.Keys = []KeyRow{}
+	}
+	e.Tools = t.tools()
+	e.Runs = t.runFigures()
+	e.Survival = t.survival()
+	e.Bills = t.bills(max(1, dollar))
+	return e
+}
+
+func column(s Side) Column {
+	c := Column{Potential: s.Potential, Collectable: s.Collectable(), Admitted: s.Admitted, Denied: s.Denied}
+	if r := ratio(float64(s.Collectable()), float64(s.Potential)); r != nil {
+		leak := 1 - *r
+		c.Leakage = &leak
+	}
+	return c
+}
+
+// ratio is a / b, or nil.
+func ratio(a, b float64) *float64 {
+	if b == 0 {
+		return nil
+	}
+	r := a / b
+	return &r
+}
+
+// driver is the tool that changes a bill most.
+func driver(by map[string]pricing.Credits) string {
+	best := ""
+	for _, tool := range slices.Sorted(maps.Keys(by)) {
+		if best == "" || abs(by[tool]) > abs(by[best]) {
+			best = tool
+		}
+	}
+	return best
+}
+
+func abs(n pricing.Credits) pricing.Credits { return max(n, -n) }
+
+func (t *Tally) tools() []ToolRow {
+	out := []ToolRow{}
+	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
+		tool := t.Tools[name]
+		out = append(out, ToolRow{Tool: name, Calls: tool.Calls, Live: tool.Paid[0], Candidate: tool.Paid[1], Cost: tool.Cost,
+			PricePerSuccess: ratio(float64(tool.Potential[1]), float64(tool.Succeeded)), MarginLive: tool.Paid[0] - tool.Cost, Margin: tool.Paid[1] - tool.Cost})
+	}
+	slices.SortStableFunc(out, func(a, b ToolRow) int { return cmp.Compare(b.Candidate, a.Candidate) })
+	return out
+}

@@ -1,0 +1,242 @@
+package shadow
+
+import (
+	"time"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+// Tally counts what a candidate would have meant, call by call. All sums are
+// whole credits.
+type Tally struct {
+	From, To time.Time // calls outside do not count, though the wallets live through them; zero: no bound
+
+	Attempts, Evaluated, Observed int
+	Sides                         [2]Side         // live, candidate
+	Rate, Won, Lost               pricing.Credits // the change, split
+	ImputedCalls                  int
+	Imputed                       pricing.Credits // guessed of calls that reality refused
+	Newly                         int
+	NewlyBy                       map[string]int
+	DeniedBy                      map[string]int // by the candidate, first reason
+	Sole                          int            // newly denied for one reason only
+	Keys                          map[string]*KeyTally
+	Tools                         map[string]*ToolTally
+	Runs                          []*RunTally
+	First, Last                   time.Time
+
+	runs map[[2]string]*RunTally
+	each func(e *journal.Event, price pricing.Credits) // sees every call that ended, with the candidate's price; may be nil
+}
+
+// Side is one column.
+type Side struct {
+	Potential, Collected, Refunds pricing.Credits
+	Admitted, Denied              int
+	Held, Quoted                  pricing.Credits // settled and quoted, of admitted calls
+}
+
+// Collectable is what was collected less what was given back.
+func (s Side) Collectable() pricing.Credits { return s.Collected - s.Refunds }
+
+// KeyTally is one key.
+type KeyTally struct {
+	Key              string
+	Paid             [2]pricing.Credits
+	Admitted, Denied int // by the candidate
+	Newly            int
+	First            time.Time                  // call
+	FirstDenied      *time.Time                 // by the candidate
+	Stopped          *time.Time                 // first denied by the candidate alone
+	Reason           string                     // of Stopped
+	Run              string                     // of Stopped
+	Tools            map[string]pricing.Credits // change by tool
+
+	run *RunTally // the inferred one that is going on
+}
+
+// ToolTally is one tool.
+type ToolTally struct {
+	Tool      string
+	Calls     int
+	Succeeded int
+	Paid      [2]pricing.Credits
+	Potential [2]pricing.Credits
+	Cost      pricing.Credits // upstream's, as reported
+}
+
+// RunTally is one piece of an agent's work.
+type RunTally struct {
+	Calls  int
+	Broken [2]bool
+	Paid   [2]pricing.Credits // until it broke
+	last   time.Time
+}
+
+// runGap ends an inferred run.
+const runGap = 15 * time.Minute
+
+// NewTally counts calls of a window.
+func NewTally(from, to time.Time) *Tally {
+	return &Tally{From: from, To: to, NewlyBy: map[string]int{}, DeniedBy: map[string]int{}, Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}, runs: map[[2]string]*RunTally{}}
+}
+
+func (t *Tally) refund(side int, n pricing.Credits) { t.Sides[side].Refunds += n }
+
+// count takes one call: what the live prices say of it, and the candidate.
+func (t *Tally) count(c *journal.Call, live, cand ledger.Verdict) {
+	if c.Key == "" || c.At.Before(t.From) || !t.To.IsZero() && !c.At.Before(t.To) {
+		return
+	}
+	t.Attempts++
+	t.Evaluated++
+	if c.Observed {
+		t.Observed++
+	}
+	if t.First.IsZero() || c.At.Before(t.First) {
+		t.First = c.At
+	}
+	if c.At.After(t.Last) {
+		t.Last = c.At
+	}
+	both := [2]ledger.Verdict{live, cand}
+	var got [2]pricing.Credits
+	for i, v := range both {
+		got[i] = t.side(&t.Sides[i], c, v)
+	}
+	switch {
+	case live.Admitted && cand.Admitted:
+		t.Rate += got[1] - got[0]
+	case cand.Admitted:
+		t.Won += got[1]
+	case live.Admitted:
+		t.Lost += got[0]
+	}
+	if cand.Imputed {
+		t.ImputedCalls++
+		t.Imputed += cand.Paid
+	}
+	k := t.key(c)
+	t.deny(k, c, live, cand)
+	tool := t.tool(c, both)
+	run := t.run(k, c)
+	run.Calls++
+	for i, v := range both {
+		k.Paid[i] += got[i]
+		tool.Paid[i] += got[i]
+		if run.Broken[i] = run.Broken[i] || !v.Admitted; !run.Broken[i] {
+			run.Paid[i] += got[i]
+		}
+	}
+	if d := got[1] - got[0]; d != 0 {
+		k.Tools[c.Tool] += d
+	}
+}
+
+// side adds a call to a column and gives what it pays there.
+func (t *Tally) side(s *Side, c *journal.Call, v ledger.Verdict) pricing.Credits {
+	s.Potential += price(c, v)
+	if !v.Admitted {
+		s.Denied++
+		return 0
+	}
+	s.Admitted++
+	n := paid(v)
+	s.Collected += n
+	if !v.Imputed {
+		s.Held += v.Quote
+		s.Quoted += v.Charge.Due
+	}
+	return n
+}
+
+// price is what a call costs whether or not it is admitted: by what it became,
+// or its quote when reality refused it for want of credits. What was refused
+// for other reasons costs nothing at any price.
+func price(c *journal.Call, v ledger.Verdict) pricing.Credits {
+	switch {
+	case v.Ended && !v.Imputed:
+		return v.Charge.Due
+	case !c.Together && len(c.Findings) > len(c.Reasons):
+		return 0
+	}
+	return v.Quote
+}
+
+func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand ledger.Verdict) {
+	if cand.Admitted {
+		k.Admitted++
+		return
+	}
+	k.Denied++
+	at, reason := c.At, "refused"
+	if len(cand.Reasons) > 0 {
+		reason = cand.Reasons[0].Reason
+	} else if len(c.Findings) > 0 {
+		reason = c.Findings[0]
+	}
+	t.DeniedBy[reason]++
+	if k.FirstDenied == nil {
+		k.FirstDenied = &at
+	}
+	if !live.Admitted {
+		return
+	}
+	t.Newly++
+	k.Newly++
+	t.NewlyBy[reason]++
+	if len(cand.Reasons) == 1 {
+		t.Sole++
+	}
+	if k.Stopped == nil {
+		k.Stopped, k.Reason, k.Run = &at, reason, c.Run
+	}
+}
+
+func (t *Tally) key(c *journal.Call) *KeyTally {
+	k := t.Keys[c.Key]
+	if k == nil {
+		k = &KeyTally{Key: c.Key, First: c.At, Tools: map[string]pricing.Credits{}}
+		t.Keys[c.Key] = k
+	}
+	return k
+}
+
+func (t *Tally) tool(c *journal.Call, both [2]ledger.Verdict) *ToolTally {
+	tool := t.Tools[c.Tool]
+	if tool == nil {
+		tool = &ToolTally{Tool: c.Tool}
+		t.Tools[c.Tool] = tool
+	}
+	tool.Calls++
+	if c.Outcome == pricing.OK {
+		tool.Succeeded++
+	}
+	tool.Cost += c.Cost
+	for i, v := range both {
+		tool.Potential[i] += price(c, v)
+	}
+	return tool
+}
+
+// run is the piece of work that a call belongs to: what the agent calls it, or
+// the calls of a key without a pause.
+func (t *Tally) run(k *KeyTally, c *journal.Call) *RunTally {
+	if c.Run != "" {
+		id := [2]string{c.Key, c.Run}
+		r := t.runs[id]
+		if r == nil {
+			r = &RunTally{}
+			t.runs[id], t.Runs = r, append(t.Runs, r)
+		}
+		return r
+	}
+	if k.run == nil || c.At.Sub(k.run.last) >= runGap {
+		k.run = &RunTally{}
+		t.Runs = append(t.Runs, k.run)
+	}
+	k.run.last = c.At
+	return k.run
+}
