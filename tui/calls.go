@@ -34,7 +34,6 @@ type calls struct {
 	tab    int
 	scroll int
 	detail map[string]*callDetail // by call, at most keepDetails
-	column int                    // of the last press, for x
 }
 
 const (

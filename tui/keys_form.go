@@ -67,11 +67,7 @@ func seconds(s string) (int64, error) {
 
 // words reads a list of names apart by spaces or commas.
 func words(s string) []string {
-	out := []string{}
-	for _, w := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' }) {
-		out = append(out, w)
-	}
-	return out
+	return append([]string{}, strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' })...)
 }
 
 // pairs reads k=v k=v.

@@ -28,7 +28,6 @@ type ledger struct {
 	filter string // key=NAME kind=KIND as typed
 	audit  bool
 	events []auditEvent
-	open   *api.LedgerRow
 }
 
 // auditEvent is one line of GET /audit.
