@@ -1,0 +1,40 @@
+# The verbs of this repository. `make test` is what CI runs.
+GO ?= go
+LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: build test unit lint clients bench fuzz
+
+build:
+	$(GO) build -trimpath -o paygate .
+
+# Everything: vet for all systems, lint, the npm servers and clients that the
+# tests talk to, and every test under the race detector.
+test: clients
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet .
+	GOOS=windows $(GO) vet .
+	$(MAKE) lint
+	$(MAKE) unit
+
+unit:
+	$(GO) test -race -timeout 10m ./...
+
+# The linter is a program of its own; it is built once and kept in .cache.
+lint: .cache/bin/golangci-lint
+	.cache/bin/golangci-lint run ./...
+
+.cache/bin/golangci-lint:
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install $(LINT)
+
+# Real MCP servers and clients, for the end-to-end tests.
+clients: testdata/clients/node_modules/.installed
+testdata/clients/node_modules/.installed: testdata/clients/package.json
+	npm install --prefix testdata/clients --no-audit --no-fund --ignore-scripts --loglevel=error
+	touch $@
+
+# What charging costs, against a bare echo and our own uncharged path, in one run.
+bench: build
+	$(GO) run ./testdata/bench -bin ./paygate
+
+fuzz:
+	$(GO) test -fuzz FuzzDecode -fuzztime 30s ./store/journal
