@@ -138,6 +138,9 @@ func (s *Server) build(ctx context.Context) error {
 			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)
 		},
 		Name: "paygate", Version: s.opts.Version})
+	if err != nil {
+		return err
+	}
 	s.counters = newCounters(s)
 	s.document = describe(s.routes(), "PayGate", s.opts.Version)
 	s.handler = s.mount()

@@ -11,7 +11,6 @@ import (
 type poolKey struct {
 	caller string
 	modern bool
-	caps   string // what a modern client declared: servers fix it when a conversation begins
 }
 
 type pooled struct {
@@ -26,43 +25,48 @@ const poolIdle = 5 * time.Minute
 
 // borrow gives a shared conversation; give it back.
 func (e *Endpoint) borrow(ctx context.Context, key poolKey, d Dial) (*pooled, error) {
-	for {
-		e.pool.Lock()
-		p := e.pool.conns[key]
-		if p != nil && p.conn != nil {
-			select {
-			case <-p.conn.Done():
-				delete(e.pool.conns, key)
-				p = nil
-			default:
-			}
-		}
-		if p == nil {
-			p = &pooled{opened: make(chan struct{}), busy: 1, last: e.now()}
-			e.pool.conns[key] = p
-			e.pool.Unlock()
-			p.conn, p.err = e.backend.Open(context.WithoutCancel(ctx), d)
-			if p.err != nil {
-				e.pool.Lock()
-				delete(e.pool.conns, key)
-				e.pool.Unlock()
-			}
-			close(p.opened)
-			return p, p.err
-		}
-		p.busy++
-		e.pool.Unlock()
+	e.pool.Lock()
+	p := e.pool.conns[key]
+	if p != nil && p.conn != nil {
 		select {
-		case <-p.opened:
-		case <-ctx.Done():
-			e.giveBack(p)
-			return nil, fmt.Errorf("%w: %w", ErrLost, ctx.Err())
+		case <-p.conn.Done():
+			delete(e.pool.conns, key)
+			p = nil
+		default:
 		}
-		if p.err != nil {
-			return nil, p.err
-		}
-		return p, nil
 	}
+	if p == nil {
+		return e.openPooled(ctx, key, d)
+	}
+	p.busy++
+	e.pool.Unlock()
+	select {
+	case <-p.opened:
+	case <-ctx.Done():
+		e.giveBack(p)
+		return nil, fmt.Errorf("%w: %w", ErrLost, ctx.Err())
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return p, nil
+}
+
+// openPooled opens a conversation for all who come meanwhile. It unlocks the
+// pool.
+func (e *Endpoint) openPooled(ctx context.Context, key poolKey, d Dial) (*pooled, error) {
+	p := &pooled{opened: make(chan struct{}), busy: 1, last: e.now()}
+	e.pool.conns[key] = p
+	e.pool.Unlock()
+	conn, err := e.backend.Open(context.WithoutCancel(ctx), d)
+	e.pool.Lock()
+	p.conn, p.err = conn, err
+	if err != nil {
+		delete(e.pool.conns, key)
+	}
+	e.pool.Unlock()
+	close(p.opened)
+	return p, err
 }
 
 func (e *Endpoint) giveBack(p *pooled) {

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func FuzzEvents(f *testing.F) {
 		ev := newEvents(strings.NewReader(stream), 1<<10)
 		for {
 			data, err := ev.next()
-			if err == io.EOF || err == errEventTooLong {
+			if errors.Is(err, io.EOF) || errors.Is(err, errEventTooLong) {
 				return
 			}
 			if err != nil || len(data) == 0 || len(data) > 4<<10 {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,8 +46,8 @@ func (w *World) detach(ctx context.Context, dir string) error {
 	defer tick.Stop()
 	for {
 		select {
-		case <-ended:
-			return errors.New(lastLine(filepath.Join(dir, LogFile)))
+		case err := <-ended:
+			return fmt.Errorf("%s (%w)", lastLine(filepath.Join(dir, LogFile)), err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
