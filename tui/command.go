@@ -51,18 +51,7 @@ func (m *Model) verbs() []verb {
 		}
 		return onKey(func(t []api.KeyRow) tea.Cmd { return k.topUpBy(t, amount) })(args)
 	}
-	prefix := func(do func(string) tea.Cmd) func([]string) tea.Cmd {
-		return func(args []string) tea.Cmd {
-			name := strings.Join(args, "")
-			for _, r := range s.rows() {
-				if serverName(r.Prefix) == name || r.Prefix == name {
-					return do(r.Prefix)
-				}
-			}
-			m.warn("No server is called %q.", name)
-			return nil
-		}
-	}
+	prefix := s.byName
 	return []verb{
 		{"keys create", "NAME", "", true, func(a []string) tea.Cmd { return k.create(strings.Join(a, " ")) }},
 		{"keys show", "KEY", "key", false, onKey(func(t []api.KeyRow) tea.Cmd {
@@ -89,6 +78,20 @@ func (m *Model) verbs() []verb {
 			return cmd
 		}},
 		{"help", "", "", false, func([]string) tea.Cmd { return m.showHelp() }}, {"quit", "", "", false, func([]string) tea.Cmd { return m.leave() }},
+	}
+}
+
+// byName finds the server that a command names.
+func (s *servers) byName(do func(prefix string) tea.Cmd) func([]string) tea.Cmd {
+	return func(args []string) tea.Cmd {
+		name := strings.Join(args, "")
+		for _, r := range s.rows() {
+			if serverName(r.Prefix) == name || r.Prefix == name {
+				return do(r.Prefix)
+			}
+		}
+		s.m.warn("No server is called %q.", name)
+		return nil
 	}
 }
 
