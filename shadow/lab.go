@@ -136,7 +136,7 @@ func (l *Lab) walker(pairs map[string]*tracked, from, to time.Time) (*walker, er
 			if from.After(begin) {
 				begin = from
 			}
-			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(from, to))}
+			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(begin, to))}
 		case t != nil && (e.Type == eventStopped || e.Type == eventPromoted):
 			w.pairs = slices.DeleteFunc(w.pairs, func(p *pair) bool { return p == t.pair })
 		}

@@ -1,0 +1,55 @@
+package shadow_test
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestTheFormsSayTheSame(t *testing.T) {
+	t.Parallel()
+	r := fives(t).report(t, "five")
+	r.Exact.Keys[0].Name = "<script>alert(1)</script>|x"
+	page, err := r.HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := r.Markdown()
+	for _, want := range []string{"100", "newlyDeniedAttempts", "effective payers", "-40"} {
+		if !strings.Contains(string(page), want) || !strings.Contains(text, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if strings.Contains(string(page), "<script") || strings.Contains(text, "<script") || strings.Contains(string(page), "http") {
+		t.Error("the page has something of others in it")
+	}
+	if want := "The candidate would have collected 100 credits (exact) where live collects 80; 5 keys newly stopped, 20 attempts newly denied"; !strings.HasPrefix(r.Verdict(), want) {
+		t.Errorf("%s", r.Verdict())
+	}
+	for i, plot := range []fmt.Stringer{drawing(r.Waterfall()), drawing(r.Strip()), drawing(r.SurvivalPlot()), drawing(r.Fan())} {
+		d := xml.NewDecoder(strings.NewReader(plot.String()))
+		for {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("plot %d: %v", i, err)
+			}
+		}
+	}
+}
+
+type drawing string
+
+func (s drawing) String() string { return string(s) }
+
+func TestAnEmptyReportIsOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, flat(2))
+	r.start(t, "none", "defaults: {per_call: 5}")
+	rep := r.report(t, "none")
+	if _, err := rep.HTML(); err != nil || rep.Attempts != 0 || rep.Grade != "C" || rep.Projected.Refused == "" || rep.Markdown() == "" {
+		t.Errorf("%v %+v", err, rep)
+	}
+}

@@ -1,0 +1,158 @@
+package shadow
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"paygate/pricing"
+)
+
+// Verdict is the report in a sentence.
+func (r *Report) Verdict() string {
+	e := &r.Exact
+	var b strings.Builder
+	fmt.Fprintf(&b, "The candidate would have collected %d credits (exact) where live collects %d", e.Candidate.Collectable, e.Live.Collectable)
+	if p := r.Projected.Lift; p != nil {
+		fmt.Fprintf(&b, "; lift %s [%s, %s] for the next window", percent(p.Estimate), percent(p.Low), percent(p.High))
+	}
+	passed := 0
+	for _, g := range r.Guardrails {
+		if g.Pass {
+			passed++
+		}
+	}
+	fmt.Fprintf(&b, "; %d keys newly stopped, %d attempts newly denied, %s of runs broken; guardrails %d/%d.",
+		e.Newly.Keys, e.Newly.Attempts, percent(e.Runs.Broken), passed, len(r.Guardrails))
+	return b.String()
+}
+
+func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
+
+func maybe(x *float64, format string) string {
+	if x == nil {
+		return "–"
+	}
+	return fmt.Sprintf(format, *x)
+}
+
+// Markdown is the report as text for people.
+func (r *Report) Markdown() string {
+	var b strings.Builder
+	e := &r.Exact
+	fmt.Fprintf(&b, "# Price experiment %s\n\n%s\n\n", cell(r.Name), r.Verdict())
+	fmt.Fprintf(&b, "| | |\n|---|---|\n| live sheet | `%.12s` |\n| candidate | `%.12s` |\n| window | %s – %s |\n| grade | %s |\n| coverage | %s of %d attempts |\n| self-difference | %d |\n| seed | %d |\n| log digest | `%.12s` (act %d) |\n\n",
+		r.Live, r.Candidate, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Grade, percent(r.Coverage), r.Attempts, r.SelfDifference, r.Seed, r.LogDigest, r.LastSeq)
+	fmt.Fprintf(&b, "## Exact: the recorded calls\n\n| | potential | collectable | admitted | denied |\n|---|--:|--:|--:|--:|\n| live | %d | %d | %d | %d |\n| candidate | %d | %d | %d | %d |\n\n",
+		e.Live.Potential, e.Live.Collectable, e.Live.Admitted, e.Live.Denied, e.Candidate.Potential, e.Candidate.Collectable, e.Candidate.Admitted, e.Candidate.Denied)
+	c := e.Change
+	fmt.Fprintf(&b, "Change %+d = rate %+d, access won %+d, access lost %+d, refunds %+d.\n\n", c.Total, c.Rate, c.AccessWon, c.AccessLost, c.Refunds)
+	if e.Imputed.Attempts > 0 {
+		fmt.Fprintf(&b, "Not in these figures: %d calls that live refused and the candidate admits, about %d credits at their quotes.\n\n", e.Imputed.Attempts, e.Imputed.Credits)
+	}
+	fmt.Fprintf(&b, "Newly denied: %d attempts of %d keys%s. Runs broken: %s (live %s); %d credits (%s) were spent in runs that then broke. A finished run costs %.0f (p50), %.0f (p90), %.0f (p99).\n\n",
+		e.Newly.Attempts, e.Newly.Keys, reasons(e.Newly.ByReason), percent(e.Runs.Broken), percent(e.Runs.BrokenLive), e.Runs.Stranded, percent(e.Runs.StrandedShare), e.Runs.CostP50, e.Runs.CostP90, e.Runs.CostP99)
+	fmt.Fprintf(&b, "Bills: %d keys pay less, %d more, %d more by half; %.1f effective payers; the dearest tenth pays %s. Keys stopped by day 1: %s, 7: %s, 30: %s; half of them after %s h.\n\n",
+		e.Bills.Winners, e.Bills.Losers, e.Bills.Shocked, e.Bills.Eff, percent(e.Bills.TopTenth), percent(e.Survival.Day1), percent(e.Survival.Day7), percent(e.Survival.Day30), maybe(e.Survival.MedianHours, "%.1f"))
+	r.projected(&b)
+	r.keyTables(&b)
+	b.WriteString("## Tools\n\n| tool | calls | live | candidate | per success | margin |\n|---|--:|--:|--:|--:|--:|\n")
+	for _, t := range e.Tools {
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %d |\n", cell(t.Tool), t.Calls, t.Live, t.Candidate, maybe(t.PricePerSuccess, "%.2f"), t.Margin)
+	}
+	b.WriteString("\n## Guardrails\n\n| | value | limit | | blocks |\n|---|--:|--:|---|---|\n")
+	for _, g := range r.Guardrails {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", g.Name, figure(g.Value), figure(g.Limit), map[bool]string{true: "passes", false: "**fails**"}[g.Pass], g.Blocks)
+	}
+	b.WriteString("\n## What this cannot know\n\n")
+	for _, s := range r.Limits {
+		fmt.Fprintf(&b, "- %s\n", s)
+	}
+	return b.String()
+}
+
+func (r *Report) projected(b *strings.Builder) {
+	p := &r.Projected
+	b.WriteString("## Projected: other calls\n\n")
+	if p.Lift != nil {
+		fmt.Fprintf(b, "Lift %s, 95 %% [%s, %s] by key. ", percent(p.Lift.Estimate), percent(p.Lift.Low), percent(p.Lift.High))
+	} else {
+		fmt.Fprintf(b, "No interval: %s. ", p.Refused)
+	}
+	if p.LeaveOneOut != nil {
+		fmt.Fprintf(b, "Without any one key the lift is between %s and %s. ", percent(p.LeaveOneOut.Low), percent(p.LeaveOneOut.High))
+	}
+	if p.AffordToLose != nil {
+		fmt.Fprintf(b, "%s of the volume may go before the candidate collects less than live. ", percent(*p.AffordToLose))
+	}
+	b.WriteString("\n\n| elasticity | change |\n|--:|--:|\n")
+	for _, s := range p.Sensitivity {
+		fmt.Fprintf(b, "| %.2f | %+.0f |\n", s.Elasticity, s.Change)
+	}
+	b.WriteString("\n")
+}
+
+// keyTables has the ten keys that win most and the ten that lose most.
+func (r *Report) keyTables(b *strings.Builder) {
+	rows := r.byChange()
+	table := func(title string, rows []KeyRow) {
+		if len(rows) == 0 {
+			return
+		}
+		fmt.Fprintf(b, "## %s\n\n| key | live | candidate | change | newly denied | first denied | tool |\n|---|--:|--:|--:|--:|---|---|\n", title)
+		for _, k := range rows {
+			first := ""
+			if k.FirstDeniedAt != nil {
+				first = k.FirstDeniedAt.Format(time.RFC3339)
+			}
+			fmt.Fprintf(b, "| %s | %d | %d | %+d | %d | %s | %s |\n", cell(cmp.Or(k.Name, k.ID)), k.Live, k.Candidate, k.Candidate-k.Live, k.NewlyDenied, first, cell(k.Tool))
+		}
+		b.WriteString("\n")
+	}
+	const few = 10
+	up, _ := slices.BinarySearchFunc(rows, pricing.Credits(1), func(k KeyRow, n pricing.Credits) int { return cmp.Compare(k.Candidate-k.Live, n) })
+	down, _ := slices.BinarySearchFunc(rows, pricing.Credits(0), func(k KeyRow, n pricing.Credits) int { return cmp.Compare(k.Candidate-k.Live, n) })
+	losers := slices.Clone(rows[up:])
+	slices.Reverse(losers)
+	table("Who pays more", losers[:min(few, len(losers))])
+	table("Who pays less", rows[:min(few, down)])
+}
+
+// byChange are the keys by the change of their bill, lowest first.
+func (r *Report) byChange() []KeyRow {
+	rows := slices.Clone(r.Exact.Keys)
+	slices.SortStableFunc(rows, func(a, b KeyRow) int { return cmp.Compare(a.Candidate-a.Live, b.Candidate-b.Live) })
+	return rows
+}
+
+func reasons(by map[string]int) string {
+	var names []string
+	for name := range by {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, by[name])
+	}
+	if names == nil {
+		return ""
+	}
+	return " (" + strings.Join(names, ", ") + ")"
+}
+
+// cell keeps other people's names from breaking a table.
+func cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", "`", "'").Replace(s)
+}
+
+func figure(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "–"
+	case float64:
+		return fmt.Sprintf("%.4g", v)
+	}
+	return fmt.Sprint(v)
+}
