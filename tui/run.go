@@ -59,15 +59,32 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 	if o.Input != nil {
 		options = append(options, tea.WithInput(o.Input))
 	}
-	if o.Output != nil {
-		options = append(options, tea.WithOutput(o.Output))
-		if _, file := o.Output.(*os.File); !file {
-			options = append(options, tea.WithWindowSize(80, 24)) // nothing that could be asked for its size
-		}
+	switch out := o.Output.(type) {
+	case nil:
+	case *os.File:
+		options = append(options, tea.WithOutput(&screenFile{File: out, gone: cancel}))
+	default:
+		// Nothing that could be asked for its size.
+		options = append(options, tea.WithOutput(out), tea.WithWindowSize(80, 24))
 	}
 	_, err := tea.NewProgram(m, options...).Run()
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
 		err = nil
 	}
 	return m.exit, err
+}
+
+// screenFile is a terminal that says when it is gone: somebody has closed its
+// window. The dashboard then ends, and does not draw for nobody for ever.
+type screenFile struct {
+	*os.File
+	gone func()
+}
+
+func (f *screenFile) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	if err != nil {
+		f.gone()
+	}
+	return n, err
 }
