@@ -26,12 +26,13 @@ type SheetOf func(hash string) (*pricing.Sheet, error)
 // check on everything else, and with any number of candidates beside them.
 type walker struct {
 	db      *store.DB
-	sheetOf SheetOf
-	sheets  map[string]*pricing.Sheet
+	past    past
 	real    *ledger.Scenario // what was charged
 	would   *ledger.Scenario // what shadow mode's books said; nil outside of it
 	pairs   []*pair
-	steps   []step
+	steps   []step                              // to be handed to candidates
+	used    []step                              // those they are busy with
+	busy    sync.WaitGroup                      // candidates at work
 	event   func(*journal.Event) error          // sees the lab's own events
 	refunds func(seq uint64, n pricing.Credits) // sees what was given back of calls; may be nil
 	before  func(time.Time) bool                // says that onset is due; nil: it is not wanted
@@ -46,7 +47,7 @@ type walker struct {
 }
 
 func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
-	w := &walker{db: db, sheetOf: sheetOf, sheets: map[string]*pricing.Sheet{}}
+	w := &walker{db: db, past: past{sheetOf: sheetOf, kept: map[string]*pricing.Sheet{}}}
 	var err error
 	if w.real, w.last, err = ledger.FirstScenario(db, w.then); err != nil {
 		return nil, fmt.Errorf("shadow: %w", err)
@@ -56,16 +57,30 @@ func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
 }
 
 // then is the sheet that a call was judged by.
-func (w *walker) then(c *journal.Call) *pricing.Sheet {
-	if s := w.sheets[c.Sheet]; s != nil {
-		return s
+func (w *walker) then(c *journal.Call) *pricing.Sheet { return w.past.of(c, &w.err) }
+
+// past are the sheets that calls were judged by.
+type past struct {
+	sheetOf SheetOf
+	kept    map[string]*pricing.Sheet
+	hash    string // of the newest
+	sheet   *pricing.Sheet
+}
+
+func (p *past) of(c *journal.Call, failed *error) *pricing.Sheet {
+	if c.Sheet == p.hash && p.sheet != nil {
+		return p.sheet
 	}
-	s, err := w.sheetOf(c.Sheet)
-	if err != nil {
-		w.err = errors.Join(w.err, fmt.Errorf("call %s: %w", c.ID, err))
-		s = pricing.FromTools(pricing.ToolPrice{}, nil, false) // the error ends the walk
+	s := p.kept[c.Sheet]
+	if s == nil {
+		var err error
+		if s, err = p.sheetOf(c.Sheet); err != nil {
+			*failed = errors.Join(*failed, fmt.Errorf("call %s: %w", c.ID, err))
+			s = pricing.FromTools(pricing.ToolPrice{}, nil, false) // the error ends the walk
+		}
+		p.kept[c.Sheet] = s
 	}
-	w.sheets[c.Sheet] = s
+	p.hash, p.sheet = c.Sheet, s
 	return s
 }
 
@@ -87,7 +102,7 @@ func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64))
 				w.act(act)
 			}
 		}
-		w.flush()
+		w.hand()
 		w.last = block.Last
 		sum := sha256.Sum256(raw)
 		w.digest = hex.EncodeToString(sum[:])
@@ -96,8 +111,9 @@ func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64))
 		}
 		return true, w.err
 	})
-	if err == nil {
-		err = ctx.Err()
+	w.flush()
+	if err == nil || errors.Is(err, errEnd) {
+		err = errors.Join(ctx.Err(), w.err)
 	}
 	if err != nil && !errors.Is(err, errEnd) {
 		return fmt.Errorf("shadow: %w", err)
@@ -122,25 +138,19 @@ func (w *walker) act(a journal.Act) {
 	if at.After(w.at) {
 		w.at = at
 	}
-	if c := a.Admit; c != nil {
-		w.then(c) // so that candidates, which run side by side, only read
-	} else if c := a.Event.Call; c != nil {
-		w.then(c)
-	}
 	real := w.real.Act(a)
 	w.compare(real)
 	if w.would != nil {
 		w.compare(w.would.Act(a))
 	}
 	if len(w.pairs) > 0 {
-		w.steps = append(w.steps, step{a, real})
+		w.steps = append(w.steps, step{a, slices.Clone(real)}) // a scenario uses its verdicts again
 	}
 	e := a.Event
 	if e == nil {
 		return
 	}
 	if e.Call != nil {
-		w.charged.set(e.Seq, e.Call.Charged)
 		return
 	}
 	if seq, n, ok := ledger.RefundOf(e); ok && w.refunds != nil {
@@ -156,19 +166,28 @@ func (w *walker) act(a journal.Act) {
 	}
 }
 
-// flush lets every candidate live through what has come: each is alone with its
-// books, so they go side by side and none can change another's result.
-func (w *walker) flush() {
+// hand gives what has come to the candidates and goes on: each is alone with
+// its books, so they go side by side, one block behind, and none can change
+// another's result.
+func (w *walker) hand() {
+	w.busy.Wait()
 	if len(w.steps) == 0 {
 		return
 	}
-	var done sync.WaitGroup
-	for _, p := range w.pairs[1:] {
-		done.Go(func() { p.steps(w.steps) })
+	steps := w.steps
+	w.steps, w.used = w.used[:0], steps
+	for _, p := range w.pairs {
+		w.busy.Go(func() { p.steps(steps) })
 	}
-	w.pairs[0].steps(w.steps)
-	done.Wait()
-	w.steps = w.steps[:0]
+}
+
+// flush waits until every candidate has lived through what has come.
+func (w *walker) flush() {
+	w.hand()
+	w.busy.Wait()
+	for _, p := range w.pairs {
+		w.err = errors.Join(w.err, p.err)
+	}
 }
 
 func (p *pair) steps(steps []step) {
@@ -219,14 +238,15 @@ type pair struct {
 	cand   *ledger.Scenario
 	tally  *Tally
 	paid   [2]amounts // by number, what calls were charged by the live prices and by the candidate
-	real   *amounts
+	real   amounts    // what they were charged in reality
+	err    error
 	policy *policy
 }
 
 // begin adds a candidate to the walk. Its wallets and those of the live prices
 // begin as reality's are at this moment.
 func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
-	p := &pair{tally: t, real: &w.charged}
+	p := &pair{tally: t}
 	p.cand = w.real.Fork(func(*journal.Call) *pricing.Sheet { return sheet })
 	p.cand.Takes, p.cand.Clips = nil, true
 	p.cand.Refund = p.share(1)
@@ -241,7 +261,8 @@ func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
 // own gives the live prices wallets of their own.
 func (p *pair) own(w *walker) {
 	if p.live == nil {
-		p.live = w.real.Fork(w.then)
+		then := past{sheetOf: w.past.sheetOf, kept: map[string]*pricing.Sheet{}}
+		p.live = w.real.Fork(func(c *journal.Call) *pricing.Sheet { return then.of(c, &p.err) })
 		p.live.Takes, p.live.Clips = nil, true
 		p.live.Refund = p.share(0)
 	}
@@ -286,6 +307,7 @@ func (p *pair) act(a journal.Act, live []ledger.Verdict) {
 		if e := a.Event; e != nil && e.Call == v.Call {
 			p.paid[0].set(e.Seq, paid(live[i]))
 			p.paid[1].set(e.Seq, paid(v))
+			p.real.set(e.Seq, e.Call.Charged)
 			if p.tally.each != nil && v.Ended && !v.Imputed {
 				p.tally.each(e, v.Charge.Due)
 			}

@@ -41,6 +41,9 @@ type Scenario struct {
 	books *State
 	open  map[uint64]*promise // admitted in reality and not ended, by AdmitSeq
 	batch []*journal.Call     // of one decision, until it is complete
+	out   []Verdict           // what the last Act gave; the next one uses it again
+	spare []*promise          // ended, to be used again
+	here  journal.Call        // a call with the charge of this scenario
 }
 
 // promise is a call that is under way in reality.
@@ -106,7 +109,8 @@ func FirstScenario(db *store.DB, sheet func(*journal.Call) *pricing.Sheet) (*Sce
 func (s *Scenario) Key(id string, at *journal.Event) Key { return s.books.key(id, at.At) }
 
 // Act takes the next act of the journal and gives what there is to say: nothing
-// for acts that are not calls, and all of a batch with its last.
+// for acts that are not calls, and all of a batch with its last. The verdicts
+// are good until the next Act.
 func (s *Scenario) Act(a journal.Act) []Verdict {
 	switch {
 	case a.Admit != nil:
@@ -133,8 +137,8 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 		return nil
 	}
 	calls := s.batch
-	s.batch = nil
-	out, bad := make([]Verdict, len(calls)), false
+	s.batch = s.batch[:0]
+	out, bad := s.verdicts(len(calls)), false
 	for i, c := range calls {
 		v := &out[i]
 		if s.Limits != nil {
@@ -154,7 +158,7 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 			v.Admitted, v.Reasons = false, []Refusal{{Reason: batchRejected}}
 		}
 		if v := &out[i]; v.Call.AdmitSeq != 0 {
-			s.open[v.Call.AdmitSeq] = &promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons}
+			s.open[v.Call.AdmitSeq] = s.promised(promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons})
 		}
 	}
 	return out
@@ -188,7 +192,9 @@ func (s *Scenario) end(c *journal.Call) []Verdict {
 		return nil
 	}
 	delete(s.open, c.AdmitSeq)
-	v := Verdict{Call: c, Ended: true, Admitted: p.admitted, Quote: p.quote, Reasons: p.reasons}
+	out := s.verdicts(1)
+	v := &out[0]
+	*v = Verdict{Call: c, Ended: true, Admitted: p.admitted, Quote: p.quote, Reasons: p.reasons}
 	sheet := p.sheet
 	if sheet == nil {
 		sheet = s.Sheet(c)
@@ -198,11 +204,37 @@ func (s *Scenario) end(c *journal.Call) []Verdict {
 		s.books.free(c, p.quote)
 		v.Paid = s.books.affordable(c, v.Charge.Due)
 		v.Short = v.Charge.Due - v.Paid
-		here := *c
-		here.Deltas = v.Deltas
-		s.books.book(&here, v.Paid)
+		here := c
+		if c.Deltas != v.Deltas {
+			s.here = *c
+			s.here.Deltas, here = v.Deltas, &s.here
+		}
+		s.books.book(here, v.Paid)
 	}
-	return []Verdict{v}
+	*p = promise{}
+	s.spare = append(s.spare, p)
+	return out
+}
+
+// verdicts are empty ones, in the place of those given last.
+func (s *Scenario) verdicts(n int) []Verdict {
+	if cap(s.out) < n {
+		s.out = make([]Verdict, n)
+	}
+	s.out = s.out[:n]
+	clear(s.out)
+	return s.out
+}
+
+func (s *Scenario) promised(p promise) *promise {
+	n := len(s.spare)
+	if n == 0 {
+		return &p
+	}
+	used := s.spare[n-1]
+	s.spare = s.spare[:n-1]
+	*used = p
+	return used
 }
 
 // event takes what an owner did, or we.

@@ -1,0 +1,55 @@
+package shadow_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"paygate/pricing"
+	"paygate/shadow"
+	"paygate/store/journal"
+)
+
+// BenchmarkReplay lives through recorded calls with holds and a rate limit; it
+// says how long a million calls take.
+func BenchmarkReplay(b *testing.B) {
+	const calls, keys = 100_000, 500
+	r := openRig(b, b.TempDir(), flat(2))
+	defer func() {
+		if err := r.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}()
+	for k := range keys {
+		r.topup(b, fmt.Sprintf("key_%d", k), calls)
+	}
+	for i := range calls {
+		r.later(10 * time.Millisecond)
+		key := fmt.Sprintf("key_%d", i%keys)
+		c := r.begin(b, key, "echo", journal.Limit{Owner: journal.KeyAccount(key), Kind: journal.KeyRate, Max: 60, Window: time.Minute})
+		if c == nil {
+			b.Fatal("refused")
+		}
+		r.end(c, 100)
+		if i%20000 == 0 {
+			if err := r.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for _, n := range []int{1, 8} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var in shadow.ReplayRequest
+			for i := range n {
+				in.Candidates = append(in.Candidates, shadow.Candidate{Name: fmt.Sprint(i), Sheet: flat(pricing.Credits(1 + i))})
+			}
+			for b.Loop() {
+				reports, err := r.lab.Replay(ctx, in, nil)
+				if err != nil || reports[0].Attempts != calls || reports[0].SelfDifference != 0 {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/calls*1e6, "s/Mcalls")
+		})
+	}
+}
