@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,8 +89,21 @@ func (f *front) wrap(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
+		defer f.recover(w, r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// recover turns a bug in one request into its error, not everybody's.
+func (f *front) recover(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	f.fail(w, r, fmt.Errorf("panic: %v at %s", p, debug.Stack()))
 }
 
 // cors tells browsers which pages may read the answers.

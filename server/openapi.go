@@ -25,7 +25,7 @@ func (s *Server) openapi(w http.ResponseWriter, r *http.Request) {
 // describe makes the document of the routes.
 func describe(routes []api.Route, name, version string) func() ([]byte, error) {
 	return sync.OnceValues(func() ([]byte, error) {
-		registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+		registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
 		doc := &huma.OpenAPI{OpenAPI: "3.1.0", Info: &huma.Info{Title: name, Version: version}, Paths: map[string]*huma.PathItem{},
 			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
 				"admin": {Type: "apiKey", In: "header", Name: "X-Admin-Key"}, "key": {Type: "apiKey", In: "header", Name: "X-API-Key"}}}}
@@ -46,6 +46,19 @@ func describe(routes []api.Route, name, version string) func() ([]byte, error) {
 		}
 		return doc.MarshalJSON()
 	})
+}
+
+// schemaName tells types of one name in two packages apart.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := huma.DefaultSchemaNamer(t, hint)
+	if t.PkgPath() == "" {
+		return name
+	}
+	pkg := t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:]
+	return strings.ToUpper(pkg[:1]) + pkg[1:] + name
 }
 
 func operation(route api.Route, registry huma.Registry) *huma.Operation {

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -67,7 +68,16 @@ func (d *Directory) TakeSnapshot(ctx context.Context, serverVersion string) (Sna
 	})
 }
 
+// checksum does not mind the order of members: clients may write them anew.
 func checksum(text []byte) string {
+	var value any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if d.Decode(&value) == nil {
+		if sorted, err := json.Marshal(value); err == nil {
+			text = sorted
+		}
+	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }

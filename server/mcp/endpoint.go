@@ -163,6 +163,17 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// underway is the context of a request that has no session: it ends with its
+// client's connection, and with the endpoint.
+func (e *Endpoint) underway(r *http.Request) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(r.Context())
+	free := context.AfterFunc(e.life, cancel)
+	return ctx, func() {
+		free()
+		cancel()
+	}
+}
+
 // foreign guards against DNS rebinding: a browser page of another origin, or a
 // name that is not ours on a loopback address.
 func (e *Endpoint) foreign(r *http.Request) string {

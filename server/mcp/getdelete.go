@@ -16,7 +16,12 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave()
-	st, n := s.get, 0
+	if !s.beginGet(e.limits.Streams) {
+		fail(w, http.StatusConflict, nil, &Error{Code: CodeInvalidRequest, Message: "this session has as many streams as it may; close one first"})
+		return
+	}
+	defer s.endGet()
+	st, n := s.get, s.get.unread()
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		number, seen, ok := parseEventID(last)
 		if !ok {
@@ -29,7 +34,7 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 	if _, err := s.open(r.Context()); err != nil {
 		e.log.Debug("a stream waits for its server", "session", id, "error", err)
 	}
-	out, err := e.begin(w, st, true, s.speaks() >= Rev1125 && n == 0)
+	out, err := e.begin(w, st, true, s.speaks() >= Rev1125 && r.Header.Get("Last-Event-ID") == "")
 	if err == nil {
 		err = out.copy(r.Context(), st, n, stop)
 	}
@@ -49,7 +54,24 @@ func (s *session) resume(number, seen int) (*stream, int) {
 	if number == 0 {
 		return s.get, seen
 	}
-	return s.get, 0
+	return s.get, s.get.unread()
+}
+
+// beginGet and endGet count a session's streams by GET.
+func (s *session) beginGet(most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gets >= most {
+		return false
+	}
+	s.gets++
+	return true
+}
+
+func (s *session) endGet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gets--
 }
 
 // standing makes the new reader of the GET stream the only one: the older is a

@@ -59,7 +59,9 @@ func (e *Endpoint) postModern(w http.ResponseWriter, r *http.Request, caller Cal
 	x.Forward = func(ctx context.Context, m *Message) (*Message, error) {
 		return e.callModern(ctx, key, dial, m, p.emit)
 	}
-	res := e.handle(r.Context(), x)
+	ctx, done := e.underway(r)
+	defer done()
+	res := e.handle(ctx, x)
 	res.ID = m.ID
 	if res, err = seal.close(res); err != nil {
 		e.log.Error("a request state cannot be sealed", "error", err)
@@ -119,6 +121,8 @@ func checkModern(r *http.Request, m *Message) error {
 		return &Error{Code: CodeHeaderMismatch, Message: fmt.Sprintf(format, args...)}
 	}
 	switch {
+	case header != "" && header != Modern && !asked.Exists():
+		return unsupported(header, []string{Modern, Rev1125, Rev0618, Rev0326})
 	case asked.Type != gjson.String:
 		return &Error{Code: CodeInvalidParams, Message: "params._meta must name the revision as " + metaPrefix + "protocolVersion"}
 	case header == "":

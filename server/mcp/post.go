@@ -167,7 +167,9 @@ func (e *Endpoint) initialize(w http.ResponseWriter, r *http.Request, caller Cal
 		}
 		return conn.Init, nil
 	}
-	res := e.handle(r.Context(), x)
+	ctx, done := e.underway(r)
+	defer done()
+	res := e.handle(ctx, x)
 	if res.Error != nil {
 		s.end(false)
 		writeJSON(w, http.StatusOK, res.Append(nil))

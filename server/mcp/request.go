@@ -107,7 +107,8 @@ func (e *Endpoint) request(w http.ResponseWriter, r *http.Request, caller Caller
 	p := e.newReply(w, r, s)
 	x := e.exchange(r, p.header, caller, m)
 	x.Streaming = p.streaming
-	ctx := r.Context()
+	ctx, done := e.underway(r)
+	defer done()
 	if s != nil {
 		// A client that hangs up may resume: the call goes on in its session.
 		var cancel context.CancelFunc
@@ -152,6 +153,8 @@ func (s *session) untrack(id json.RawMessage) {
 
 // batch answers several messages of 2025-03-26 together.
 func (e *Endpoint) batch(w http.ResponseWriter, r *http.Request, caller Caller, s *session, messages []*Message) {
+	ctx, done := e.underway(r)
+	defer done()
 	answers := make([]*Message, len(messages))
 	var wg sync.WaitGroup
 	for i, m := range messages {
@@ -170,7 +173,7 @@ func (e *Endpoint) batch(w http.ResponseWriter, r *http.Request, caller Caller, 
 				x.Session, x.Revision = s.id, s.speaks()
 			}
 			x.Forward = e.forward(s, caller, p)
-			answers[i] = e.handle(r.Context(), x)
+			answers[i] = e.handle(ctx, x)
 		})
 	}
 	wg.Wait()

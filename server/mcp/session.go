@@ -35,6 +35,7 @@ type session struct {
 	streams  map[int]*stream
 	get      *stream
 	getStop  chan struct{} // closed when another GET takes over
+	gets     int           // streams by GET
 	numbers  int
 	busy     int // requests and streams
 	last     time.Time
@@ -57,12 +58,20 @@ func (e *Endpoint) newID() (string, error) {
 	return "mcp_sess_" + hex.EncodeToString(raw), nil
 }
 
-// newSession makes room and enters a session.
+// newSession makes room and enters a session, unless it is there.
 func (e *Endpoint) newSession(id string, caller Caller, init *Message) *session {
 	ctx, cancel := context.WithCancel(e.life)
 	s := &session{id: id, e: e, init: init, ctx: ctx, cancel: cancel, caller: caller.ID, calls: map[string]context.CancelFunc{},
 		streams: map[int]*stream{}, get: newStream(0, &e.limits), last: e.now(), revision: Rev0326}
+	if asked := revisionAsked(init); isLegacy(asked) {
+		s.revision = asked // until the server has agreed to one
+	}
 	e.sessions.mu.Lock()
+	if known := e.sessions.byID[id]; known != nil { // two requests revive it at once
+		e.sessions.mu.Unlock()
+		cancel()
+		return known
+	}
 	e.sessions.byID[id] = s
 	idlest := e.sessions.overfull(e.limits.Sessions)
 	e.sessions.mu.Unlock()
@@ -144,12 +153,6 @@ func (e *Endpoint) revive(id string) *session {
 	messages, _, err := Parse(raw, e.limits.Depth)
 	if err != nil || len(messages) != 1 {
 		return nil
-	}
-	e.sessions.mu.Lock()
-	s := e.sessions.byID[id]
-	e.sessions.mu.Unlock()
-	if s != nil {
-		return s
 	}
 	return e.newSession(id, Caller{ID: caller}, messages[0])
 }

@@ -23,6 +23,7 @@ type stream struct {
 	bytes  int
 	next   int // number of the next event
 	lost   int // events below this number are gone
+	read   int // the last event written to a client
 	over   bool
 	ended  time.Time
 	wake   chan struct{} // closed when something changes
@@ -80,6 +81,20 @@ func (s *stream) after(n int) (events []event, gap, over bool, wake chan struct{
 		}
 	}
 	return events, n+1 < s.lost, s.over, s.wake
+}
+
+// wrote notes that a client has been sent the events up to n.
+func (s *stream) wrote(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read = max(s.read, n)
+}
+
+// unread is where a reader begins that does not say what it has seen.
+func (s *stream) unread() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.read, s.lost-1)
 }
 
 // forget drops what a client that cannot resume has been sent.
@@ -144,6 +159,7 @@ func (o *sseWriter) copy(ctx context.Context, s *stream, n int, stop <-chan stru
 				return err
 			}
 			n = ev.n
+			s.wrote(n)
 		}
 		if !o.ids {
 			s.forget(n)
