@@ -109,8 +109,8 @@ func TestTheStandingStreamRepeatsNothing(t *testing.T) {
 	g := serve(t, s, nil)
 	id := g.session()
 	for n := range 3 {
-		s.last().dial.Other(notification(n))
 		res := g.do(http.MethodGet, "", "Mcp-Session-Id", id)
+		s.last().dial.Other(notification(n))
 		if e := next(t, bufio.NewReader(res.Body)); !strings.Contains(e.data, fmt.Sprintf(`"data":%d`, n)) {
 			t.Errorf("reader %d got %s", n, e.data)
 		}
