@@ -92,8 +92,11 @@ func (s *Scenario) sharedRefund(e *journal.Event) *journal.Event {
 // RefundOf is the number of the call's event that a refund gives back, and how
 // much; false for other events.
 func RefundOf(e *journal.Event) (seq uint64, amount pricing.Credits, ok bool) {
+	if e == nil || e.Type != journal.TypeRefund || len(e.Posts) != 1 {
+		return 0, 0, false
+	}
 	var d refunded
-	if e == nil || e.Type != journal.TypeRefund || len(e.Posts) != 1 || json.Unmarshal(e.Data, &d) != nil {
+	if json.Unmarshal(e.Data, &d) != nil {
 		return 0, 0, false
 	}
 	return d.Seq, e.Posts[0].Amount, true
