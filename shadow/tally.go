@@ -27,8 +27,9 @@ type Tally struct {
 	Runs                          []*RunTally
 	First, Last                   time.Time
 
-	runs map[[2]string]*RunTally
-	each func(e *journal.Event, price pricing.Credits) // sees every call that ended, with the candidate's price; may be nil
+	runs  map[[2]string]*RunTally
+	watch func(c *journal.Call, live, cand ledger.Verdict) // sees every call that counts; may be nil
+	each  func(e *journal.Event, price pricing.Credits)    // sees every call that ended, with the candidate's price; may be nil
 }
 
 // Side is one column.
@@ -92,6 +93,9 @@ func (t *Tally) count(c *journal.Call, live, cand ledger.Verdict) {
 	}
 	t.Attempts++
 	t.Evaluated++
+	if t.watch != nil {
+		t.watch(c, live, cand)
+	}
 	if c.Observed {
 		t.Observed++
 	}

@@ -1,0 +1,12 @@
+package shadow
+
+import "paygate/pricing"
+
+// ProjectBills makes the projected part of bills that keys would have.
+func ProjectBills(live, cand []pricing.Credits, id func(int) string) Projected {
+	t := &Tally{Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}}
+	for i := range live {
+		t.Keys[id(i)] = &KeyTally{Paid: [2]pricing.Credits{live[i], cand[i]}}
+	}
+	return t.project()
+}
