@@ -100,6 +100,11 @@ func (e *Endpoint) sweepPool() {
 			e.release(p.conn)
 		}
 	}
+	for key, kept := range e.pool.headers {
+		if now.Sub(kept.at) >= toolHeadersTTL {
+			delete(e.pool.headers, key)
+		}
+	}
 }
 
 func (e *Endpoint) closePool() {
