@@ -16,6 +16,10 @@ func TestTheFormsSayTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Exact.Keys[1].Name = "=1+1"
+	if table, err := r.CSV(); err != nil || !strings.Contains(string(table), "key_1,'=1+1,16,20,4,4,4,4,2026-") {
+		t.Errorf("%s %v", table, err)
+	}
 	text := r.Markdown()
 	for _, want := range []string{"100", "newlyDeniedAttempts", "effective payers", "-40"} {
 		if !strings.Contains(string(page), want) || !strings.Contains(text, want) {

@@ -48,6 +48,7 @@ type KeyTally struct {
 	Paid             [2]pricing.Credits
 	Admitted, Denied int // by the candidate
 	Newly            int
+	Imputed          pricing.Credits
 	First            time.Time                  // call
 	FirstDenied      *time.Time                 // by the candidate
 	Stopped          *time.Time                 // first denied by the candidate alone
@@ -123,6 +124,9 @@ func (t *Tally) count(c *journal.Call, live, cand ledger.Verdict) {
 		t.Imputed += cand.Paid
 	}
 	k := t.key(c)
+	if cand.Imputed {
+		k.Imputed += cand.Paid
+	}
 	t.deny(k, c, live, cand)
 	tool := t.tool(c, both)
 	run := t.run(k, c)
