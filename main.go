@@ -28,7 +28,6 @@ import (
 	"syscall"
 	"time"
 
-	charmlog "charm.land/log/v2"
 	"golang.org/x/term"
 
 	"paygate/pricing"
@@ -122,21 +121,6 @@ func envOf(env []string, name string) string {
 	return ""
 }
 
-// logger writes to standard error when there is no dashboard, and always
-// remembers the last lines for it.
-func (p *program) logger(all *config.All, logs *server.Logs, quiet bool) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(all.LogLevel)) // the configuration has checked it
-	var out slog.Handler = charmlog.NewWithOptions(p.world.Err, charmlog.Options{ReportTimestamp: true, TimeFormat: "2006-01-02 15:04:05.000", Level: charmlog.Level(level)})
-	if all.LogFormat == "json" {
-		out = slog.NewJSONHandler(p.world.Err, &slog.HandlerOptions{Level: level})
-	}
-	if quiet {
-		return slog.New(logs)
-	}
-	return slog.New(slog.NewMultiHandler(out, logs))
-}
-
 // wrap serves until it is told to stop.
 func (p *program) wrap(ctx context.Context, w cli.Wrap) error {
 	all, found := p.load(w)
@@ -154,7 +138,7 @@ func (p *program) wrap(ctx context.Context, w cli.Wrap) error {
 func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, isDemo bool, ready func(ctx context.Context, s *server.Server, url string) error) error {
 	dashboard := !w.Headless && !w.DryRun && p.world.Terminal
 	logs := server.NewLogs()
-	log := p.logger(all, logs, dashboard)
+	log := server.NewLogger(p.world.Err, all.LogLevel, all.LogFormat, logs, dashboard)
 	for _, s := range all.Servers {
 		if err := upstream.FindCommand(upstream.Spec{Command: s.Command, Env: s.Env, Dir: s.Dir}); err != nil {
 			return err
@@ -174,14 +158,14 @@ func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, isDemo
 		return explain(err, all)
 	}
 	if err = p.leaveToken(s, all); err == nil {
-		err = p.run(ctx, s, all, w, dashboard, log, ready)
+		err = p.run(ctx, s, all, w, dashboard, isDemo, log, ready)
 	}
 	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, s.Close(ended))
 }
 
-func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w cli.Wrap, dashboard bool, log *slog.Logger, ready func(context.Context, *server.Server, string) error) error {
+func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w cli.Wrap, dashboard, isDemo bool, log *slog.Logger, ready func(context.Context, *server.Server, string) error) error {
 	if w.DryRun {
 		return s.PriceTable(ctx, p.world.Out)
 	}
@@ -210,9 +194,11 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w 
 		}
 	}
 	if dashboard {
-		if err := p.show(ctx, s, url, w.First); err != nil {
-			stop()
-			return errors.Join(err, <-served)
+		if !isDemo {
+			if err := p.show(ctx, s, url, w.First); err != nil {
+				stop()
+				return errors.Join(err, <-served)
+			}
 		}
 		exit, err := tui.Run(ctx, tui.Options{Client: client.InProcess(s.Owner()), Input: os.Stdin, Output: os.Stdout, Env: p.world.Env, ASCII: w.ASCII, Theme: w.Theme,
 			Inside: true, URL: url, Version: p.world.Version})
@@ -355,19 +341,7 @@ func (p *program) backup(ctx context.Context, w cli.Wrap, to string) error {
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(all.StateDir, store.Options{})
-	if err != nil {
-		return explain(err, all)
-	}
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return errors.Join(err, db.Close())
-	}
-	err = errors.Join(db.Backup(ctx, f), f.Sync(), f.Close(), db.Close())
-	if err != nil {
-		err = errors.Join(err, os.Remove(to))
-	}
-	return err
+	return explain(server.Backup(ctx, all.StateDir, to), all)
 }
 
 func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
@@ -375,15 +349,7 @@ func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
 	if config.Failed(found) {
 		return config.Errors(found)
 	}
-	f, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(store.Restore(ctx, all.StateDir, f), f.Close())
-	if errors.Is(err, store.ErrExists) {
-		return fmt.Errorf("%w in %s; restore into another folder with --state-dir", err, all.StateDir)
-	}
-	return err
+	return server.Restore(ctx, all.StateDir, from)
 }
 
 func (p *program) compact(_ context.Context, w cli.Wrap) error {
@@ -391,12 +357,7 @@ func (p *program) compact(_ context.Context, w cli.Wrap) error {
 	if err != nil {
 		return err
 	}
-	before, after, err := store.Compact(all.StateDir)
-	if err != nil {
-		return explain(err, all)
-	}
-	_, err = fmt.Fprintf(p.world.Out, "%s: %.1f MB before, %.1f MB now\n", all.StateDir, float64(before)/1e6, float64(after)/1e6)
-	return err
+	return explain(server.Compact(all.StateDir, p.world.Out), all)
 }
 
 func (p *program) reset(ctx context.Context, w cli.Wrap) (string, error) {
@@ -435,14 +396,9 @@ func (p *program) demo(ctx context.Context, headless bool, port string) error {
 	agents, stop := context.WithCancel(ctx)
 	defer stop()
 	return p.serve(ctx, &all, cli.Wrap{Headless: headless}, true, func(ctx context.Context, s *server.Server, url string) error {
-		keys := map[string]string{}
-		owner := client.InProcess(s.Owner())
-		for _, a := range demo.Agents() {
-			var made struct{ Key string }
-			if err := owner.Do(ctx, "POST", "/keys", map[string]any{"name": a.Name, "credits": a.Credits, "deniedTools": a.Denied}, &made); err != nil {
-				return err
-			}
-			keys[a.Name] = made.Key
+		keys, err := demo.Keys(ctx, client.InProcess(s.Owner()))
+		if err != nil {
+			return err
 		}
 		go demo.Run(agents, url+"/mcp", keys)
 		return nil

@@ -100,7 +100,7 @@ func (f *front) recover(w http.ResponseWriter, r *http.Request) {
 	if p == nil {
 		return
 	}
-	if p == http.ErrAbortHandler {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
 	f.fail(w, r, fmt.Errorf("panic: %v at %s", p, debug.Stack()))

@@ -68,6 +68,9 @@ func (s *Server) frame(window time.Duration, after uint64, keep *filter.Filter, 
 	f := api.Live{At: s.opts.Now().UTC(), Mode: modeName(world.Way.Observe), Demo: s.opts.Demo, Role: actor.Role.String(), Name: world.Config.Name,
 		Version: s.opts.Version, Servers: s.serverList()}
 	f.Overview, f.Seq = s.overview(window)
+	for i := range f.Servers {
+		s.busy(&f.Servers[i])
+	}
 	now := f.At
 	for _, e := range s.follow.newest(after, mostRows) {
 		if row := s.callRow(e); keep.Match(&row, now) {
@@ -139,8 +142,27 @@ func (s *Server) overview(window time.Duration) (api.Overview, uint64) {
 		o.FailedShare, o.DeniedShare = float64(sum.failed)/float64(sum.calls), float64(sum.denied)/float64(sum.calls)
 	}
 	o.KeysToday, o.CreditsToday = len(f.today.keys), f.today.credits
-	s.rank(&o, sum, time.Duration(o.WindowSeconds)*time.Second)
+	s.rank(&o, sum, min(time.Duration(o.WindowSeconds)*time.Second, f.now().Sub(s.started)))
 	return o, f.seq
+}
+
+// busy adds what the tools of a server did in the last minute.
+func (s *Server) busy(row *api.Server) {
+	s.follow.mu.Lock()
+	defer s.follow.mu.Unlock()
+	var calls, failed int64
+	fine := s.follow.fine.window(s.follow.now())
+	const minute = 12 // steps
+	for _, b := range fine[len(fine)-minute:] {
+		for name, t := range b.tools {
+			if row.Prefix == "" || prefixed(name, row.Prefix, s.opts.Static.Separator) {
+				calls += t.calls
+				failed += t.failed
+			}
+		}
+	}
+	row.CallsPerSecond = float64(calls) / 60
+	row.FailedShare = float64(failed) / float64(max(1, calls))
 }
 
 // steps are the finished steps of a window. Behind mu.

@@ -3,9 +3,12 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
+
+	charmlog "charm.land/log/v2"
 
 	"paygate/server/api"
 )
@@ -74,6 +77,21 @@ func (l *Logs) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup is not told apart: the lines are for people.
 func (l *Logs) WithGroup(string) slog.Handler { return l }
+
+// NewLogger writes to out, as text for people or as JSON, and always into logs;
+// quiet keeps out free, because a dashboard draws there.
+func NewLogger(out io.Writer, level, format string, logs *Logs, quiet bool) *slog.Logger {
+	if quiet {
+		return slog.New(logs)
+	}
+	var least slog.Level
+	_ = least.UnmarshalText([]byte(level)) // the configuration has checked it
+	var lines slog.Handler = charmlog.NewWithOptions(out, charmlog.Options{ReportTimestamp: true, TimeFormat: "2006-01-02 15:04:05.000", Level: charmlog.Level(least)})
+	if format == "json" {
+		lines = slog.NewJSONHandler(out, &slog.HandlerOptions{Level: least})
+	}
+	return slog.New(slog.NewMultiHandler(lines, logs))
+}
 
 // after gives the lines from number n on, the number after them, and what to
 // wait for.

@@ -169,6 +169,7 @@ func (s *Server) forward(ctx context.Context, c *gate.Call) error {
 		step.Mark, step.Text = "fail", err.Error()
 	} else {
 		c.Result = res
+		step.Text = fmt.Sprintf("%d bytes", len(res.Result))
 	}
 	c.Note(step)
 	return err

@@ -101,6 +101,7 @@ func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 		return g.park(ctx, c, kind)
 	}
 	c.judge(err)
+	began := g.Now()
 	c.Settlement = g.Book.Settle(&c.Call)
 	// The commit is waited for even when the client has gone: what happened
 	// must be on record. The wait is bounded by the book's own commit.
@@ -108,6 +109,7 @@ func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 		c.Result = nil
 		return fmt.Errorf("call %s: %w", c.ID, waited)
 	}
+	c.Note(Step{Name: "settle", Took: g.Now().Sub(began), Mark: "ok", Text: fmt.Sprintf("%d charged, on disk", c.Settlement.Charged)})
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -81,16 +80,15 @@ func (d *Directory) Holder(secret string) (id string, ok bool) {
 	return t.ID, true
 }
 
-// Failed records a failed admin login. It waits for nothing.
+// Failed records a failed admin login, and returns when it is on record: the
+// limit per address keeps that from being a way to keep the disk busy.
 func (d *Directory) Failed(actor, method, path string, role *api.Role, needed api.Role) {
 	data := map[string]any{"url": path, "method": method}
 	if role != nil {
 		data["requiredRole"], data["currentRole"] = needed.String(), role.String()
 	}
 	e := event("admin.auth_failed", api.Actor{ID: actor}, data)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // Apply queues it and does not wait
-	if err := d.opts.Book.Apply(ctx, func(tx *ledger.Tx) error { return tx.Append(*e) }); err != nil && !errors.Is(err, context.Canceled) {
+	if err := d.opts.Book.Apply(context.Background(), func(tx *ledger.Tx) error { return tx.Append(*e) }); err != nil {
 		d.opts.Log.Warn("a failed login could not be recorded", "error", err)
 	}
 }

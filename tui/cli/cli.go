@@ -113,7 +113,7 @@ func (w *World) root() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return w.first(cmd.Context()) },
 	}
 	root.AddCommand(w.wrap(), w.validate(), w.doctor(), w.backup(), w.restore(), w.compact(), w.admin(), w.demo(), w.demoTool(), w.initialize(),
-		w.attach(), w.connect(), w.call(), w.keys(), w.credits(), w.servers(), w.prices(), w.mode(), w.logs(), w.version())
+		w.attach(), w.connect(), w.call(), w.calls(), w.keys(), w.credits(), w.servers(), w.prices(), w.mode(), w.logs(), w.version())
 	return root
 }
 

@@ -88,7 +88,7 @@ func (w *World) keys() *cobra.Command {
 	simple("revoke KEY", "Revoke a key for good", "/keys/revoke", none, 1)
 	simple("suspend KEY", "Suspend a key", "/keys/suspend", none, 1)
 	simple("resume KEY", "Resume a key", "/keys/resume", none, 1)
-	simple("limit KEY CREDITS", "Set what a key may spend in its life; 0 for no limit", "/limits", func(a []string) map[string]any { return map[string]any{"spendingLimit": a[1]} }, 2)
+	cmd.AddCommand(w.keysLimit(r), w.keysTag(r))
 	simple("allow KEY TOOLS", "Set the tools a key may call, with commas; * stands for any run of characters", "/keys/acl", func(a []string) map[string]any { return map[string]any{"allowedTools": split(a[1])} }, 2)
 	simple("deny KEY TOOLS", "Set the tools a key may not call", "/keys/acl", func(a []string) map[string]any { return map[string]any{"deniedTools": split(a[1])} }, 2)
 	rotate := w.keysRotate(r)
@@ -118,7 +118,8 @@ func split(list string) []string {
 
 func (w *World) keysCreate(r *remote) *cobra.Command {
 	var name, tools, deny, expires string
-	var amount int64
+	var amount, callsPerDay, creditsPerDay int64
+	var tags []string
 	cmd := w.action(r, "create", "Create a key; its secret is shown once", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
 		body := map[string]any{"name": name, "credits": amount}
 		if tools != "" {
@@ -134,6 +135,16 @@ func (w *World) keysCreate(r *remote) *cobra.Command {
 			}
 			body["expiresIn"] = int(d.Seconds())
 		}
+		if callsPerDay > 0 || creditsPerDay > 0 {
+			body["quota"] = map[string]int64{"dailyCallLimit": callsPerDay, "dailyCreditLimit": creditsPerDay}
+		}
+		if len(tags) > 0 {
+			pairs, err := pairsOf(tags)
+			if err != nil {
+				return err
+			}
+			body["tags"] = pairs
+		}
 		var out map[string]any
 		if err := c.Do(ctx, "POST", "/keys", body, &out); err != nil {
 			return err
@@ -146,6 +157,9 @@ func (w *World) keysCreate(r *remote) *cobra.Command {
 	cmd.Flags().StringVar(&tools, "tools", "", "tools it may call, with commas (default all)")
 	cmd.Flags().StringVar(&deny, "deny", "", "tools it may not call")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it expires, such as 90d")
+	cmd.Flags().Int64Var(&callsPerDay, "calls-per-day", 0, "calls a UTC day; 0 for no limit")
+	cmd.Flags().Int64Var(&creditsPerDay, "credits-per-day", 0, "credits a UTC day; 0 for no limit")
+	cmd.Flags().StringArrayVar(&tags, "tag", nil, "tag as name=value; may be repeated")
 	return cmd
 }
 
@@ -238,88 +252,6 @@ func (w *World) credits() *cobra.Command {
 		})
 	})
 	cmd.AddCommand(add, transfer, history)
-	return cmd
-}
-
-func (w *World) servers() *cobra.Command {
-	cmd, r := group("servers", "MCP servers behind the gateway")
-	show := func(out struct{ Servers []api.Server }) error {
-		return w.show(r, out.Servers, func() {
-			w.table("PREFIX\tSTATE\tOVER\tTOOLS\tRESTARTS\tTARGET\tLAST ERROR", func(row func(...any)) {
-				for _, s := range out.Servers {
-					row(first(s.Prefix, "–"), s.State, s.Transport, s.Tools, s.Restarts, s.Target, s.LastError)
-				}
-			})
-		})
-	}
-	ask := func(method, path string, body any) func(context.Context, *client.Client) error {
-		return func(ctx context.Context, c *client.Client) error {
-			var out struct{ Servers []api.Server }
-			if err := c.Do(ctx, method, path, body, &out); err != nil {
-				return err
-			}
-			return show(out)
-		}
-	}
-	cmd.AddCommand(w.action(r, "list", "List the servers", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
-		return ask("GET", "/admin/servers", nil)(ctx, c)
-	}), w.action(r, "restart PREFIX", "Restart a server", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		return ask("POST", "/admin/servers/restart", map[string]string{"prefix": strings.Join(args, "")})(ctx, c)
-	}), w.action(r, "remove PREFIX", "Remove a server until the next restart", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		return ask("DELETE", "/admin/servers?prefix="+url.QueryEscape(args[0]), nil)(ctx, c)
-	}))
-	add := w.action(r, "add PREFIX COMMAND-OR-URL", "Add a server until the next restart", cobra.ExactArgs(2), func(ctx context.Context, c *client.Client, args []string) error {
-		body := map[string]string{"prefix": args[0], "command": args[1]}
-		if strings.HasPrefix(args[1], "http://") || strings.HasPrefix(args[1], "https://") {
-			body = map[string]string{"prefix": args[0], "url": args[1]}
-		}
-		return ask("POST", "/admin/servers", body)(ctx, c)
-	})
-	cmd.AddCommand(add)
-	return cmd
-}
-
-func (w *World) prices() *cobra.Command {
-	cmd, r := group("prices", "Prices of tools")
-	show := func(out api.Prices) error {
-		return w.show(r, out, func() {
-			w.table("TOOL\tPER CALL\tKB IN\tKB OUT\tCALLS/H", func(row func(...any)) {
-				row("* (default)", out.Default, 0, 0, "")
-				for _, t := range out.Tools {
-					row(t.Tool, t.PerCall, t.PerKBIn, t.PerKBOut, t.CallsPerHour)
-				}
-			})
-		})
-	}
-	cmd.AddCommand(w.action(r, "list", "List the live prices", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
-		var out api.Prices
-		if err := c.Do(ctx, "GET", "/admin/prices", nil, &out); err != nil {
-			return err
-		}
-		return show(out)
-	}))
-	var in, outKB int64
-	set := w.action(r, "set TOOL CREDITS", "Set the price of a tool; * is the default", cobra.ExactArgs(2), func(ctx context.Context, c *client.Client, args []string) error {
-		n, err := strconv.ParseInt(args[1], 10, 64)
-		if err != nil {
-			return usage("%q is not a whole number of credits", args[1])
-		}
-		change := api.PriceChange{Tool: args[0], PerCall: &n}
-		if in >= 0 {
-			change.PerKBIn = &in
-		}
-		if outKB >= 0 {
-			change.PerKBOut = &outKB
-		}
-		var out api.Prices
-		if err := c.Do(ctx, "POST", "/admin/prices", api.PriceUpdate{Changes: []api.PriceChange{change}}, &out); err != nil {
-			return err
-		}
-		return show(out)
-	})
-	set.Flags().Int64Var(&in, "kb-in", -1, "credits for each KB of the arguments")
-	set.Flags().Int64Var(&outKB, "kb-out", -1, "credits for each KB of the result")
-	cmd.AddCommand(set)
 	return cmd
 }
 

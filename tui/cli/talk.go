@@ -74,7 +74,7 @@ func (w *World) logs() *cobra.Command {
 
 // call makes one priced call by hand.
 func (w *World) call() *cobra.Command {
-	r, key := &remote{}, ""
+	r, key, dry := &remote{}, "", false
 	cmd := w.action(r, "call TOOL [JSON]", "Call a tool by hand, with its quote first", cobra.RangeArgs(1, 2), func(ctx context.Context, c *client.Client, args []string) error {
 		if key == "" {
 			key = w.env("API_KEY")
@@ -100,6 +100,9 @@ func (w *World) call() *cobra.Command {
 		if !r.json {
 			w.say("quote: %d credits of %d", quote.CreditsRequired, quote.CreditsAvailable)
 		}
+		if dry {
+			return w.show(r, quote, func() { w.say("would be %s", first(quote.Reason, "admitted")) })
+		}
 		var answer struct {
 			Result json.RawMessage
 			Error  *struct {
@@ -123,6 +126,7 @@ func (w *World) call() *cobra.Command {
 	})
 	r.flags(cmd)
 	cmd.Flags().StringVar(&key, "key", "", "API key (default API_KEY of the environment)")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only ask what it would be answered")
 	cmd.Example = "  paygate call read_file '{\"path\":\"README.md\"}' --key pg_…"
 	return cmd
 }

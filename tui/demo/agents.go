@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"paygate/server/api/client"
 	"sync"
 	"time"
 )
@@ -31,6 +32,19 @@ func Agents() []Agent {
 		{"acme-ci", 400, 500 * time.Millisecond, []string{"web_search", "write_file"}, nil},
 		{"bob@example.com", 150, 900 * time.Millisecond, []string{"read_file", "screenshot", "write_file"}, []string{"write_file"}},
 	}
+}
+
+// Keys makes a key for every agent and gives the secrets by name.
+func Keys(ctx context.Context, owner *client.Client) (map[string]string, error) {
+	keys := map[string]string{}
+	for _, a := range Agents() {
+		var made struct{ Key string }
+		if err := owner.Do(ctx, http.MethodPost, "/keys", map[string]any{"name": a.Name, "credits": a.Credits, "deniedTools": a.Denied}, &made); err != nil {
+			return nil, fmt.Errorf("key of %s: %w", a.Name, err)
+		}
+		keys[a.Name] = made.Key
+	}
+	return keys, nil
 }
 
 // Run lets the agents call the gateway at url, each with its own key, until ctx
