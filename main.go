@@ -107,18 +107,9 @@ type program struct{ world *cli.World }
 func (p *program) load(w cli.Wrap) (*config.All, []config.Diagnostic) {
 	file := w.File
 	if file == "" {
-		file = envOf(p.world.Env, "PAYGATE_CONFIG")
+		file = os.Getenv("PAYGATE_CONFIG")
 	}
 	return config.Load(config.Source{File: file, Env: p.world.Env, Flags: w.Flags})
-}
-
-func envOf(env []string, name string) string {
-	for _, pair := range env {
-		if v, ok := strings.CutPrefix(pair, name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }
 
 // wrap serves until it is told to stop.

@@ -48,6 +48,9 @@ func (s *Server) staged(in api.PriceUpdate) (from, to *pricing.Sheet, err error)
 	if in.Base != "" && in.Base != from.Hash() {
 		return nil, nil, api.Conflict("Other prices went live since this change was made; read them again").With("sheet", from.Hash())
 	}
+	if !from.Flat() {
+		return nil, nil, api.Conflict("The live prices are a sheet with rules, which cannot be changed tool by tool; change its file and promote that")
+	}
 	if len(in.Changes) == 0 {
 		return nil, nil, api.BadRequest("changes must name at least one tool and its new price")
 	}
