@@ -26,6 +26,7 @@ import (
 	"paygate/server/keys"
 	"paygate/server/mcp"
 	"paygate/server/upstream"
+	"paygate/shadow"
 	"paygate/store"
 	"paygate/store/ledger"
 
@@ -59,6 +60,7 @@ type Server struct {
 	follow    *follow
 	inspector *inspector
 	counters  *counters
+	lab       *shadow.Lab
 	document  func() ([]byte, error) // OpenAPI
 
 	proving sync.Mutex
@@ -141,6 +143,7 @@ func (s *Server) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile})
 	s.counters = newCounters(s)
 	s.document = describe(s.routes(), "PayGate", s.opts.Version)
 	s.handler = s.mount()
@@ -148,6 +151,11 @@ func (s *Server) build(ctx context.Context) error {
 	s.ended = s.ctx.Done()
 	begin := s.book.Journal().Last()
 	s.loops.Go(func() { s.follow.run(s.ctx, s.book.Journal()) })
+	s.loops.Go(func() {
+		if err := s.lab.Run(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.opts.Log.Error("the pricing lab stopped; calls are not concerned", "error", err)
+		}
+	})
 	s.loops.Go(func() {
 		for e := range s.book.Journal().Tail(s.ctx, begin) {
 			if e.Call != nil {

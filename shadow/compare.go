@@ -37,7 +37,6 @@ type walker struct {
 	refunds func(seq uint64, n pricing.Credits) // sees what was given back of calls; may be nil
 	before  func(time.Time) bool                // says that onset is due; nil: it is not wanted
 	onset   func() error
-	charged amounts // by number, what calls were charged in reality
 
 	last    uint64    // acts up to here are in
 	at      time.Time // of the newest act

@@ -2,6 +2,7 @@ package shadow_test
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -35,7 +36,7 @@ func TestTheFormsSayTheSame(t *testing.T) {
 	for i, plot := range []fmt.Stringer{drawing(r.Waterfall()), drawing(r.Strip()), drawing(r.SurvivalPlot()), drawing(r.Fan())} {
 		d := xml.NewDecoder(strings.NewReader(plot.String()))
 		for {
-			if _, err := d.Token(); err == io.EOF {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatalf("plot %d: %v", i, err)

@@ -95,7 +95,7 @@ func Power(effect, sd, power float64) (int, error) {
 		return 0, badInput("an effect other than 0, a standard deviation above 0 and a power between 0 and 1 are needed")
 	}
 	z := distuv.UnitNormal.Quantile(1-.05/2) + distuv.UnitNormal.Quantile(power)
-	n := math.Ceil(math.Pow(z*sd/effect, 2))
+	n := math.Ceil(z * sd / effect * z * sd / effect)
 	if n > math.MaxInt32 {
 		return 0, badInput("the effect is too small for any number of keys")
 	}

@@ -89,11 +89,14 @@ func Run(ctx context.Context, w *World) int {
 
 func (w *World) code(ctx context.Context, err error) int {
 	var bad *UsageError
+	var rail *GuardrailError
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return ExitInterrupted
+	case errors.As(err, &rail):
+		return ExitGuardrail
 	case errors.As(err, &bad), strings.HasPrefix(err.Error(), "unknown "), strings.Contains(err.Error(), "flag"):
 		return ExitUsage
 	}
@@ -113,7 +116,7 @@ func (w *World) root() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return w.first(cmd.Context()) },
 	}
 	root.AddCommand(w.wrap(), w.validate(), w.doctor(), w.backup(), w.restore(), w.compact(), w.admin(), w.demo(), w.demoTool(), w.initialize(),
-		w.attach(), w.connect(), w.call(), w.calls(), w.keys(), w.credits(), w.servers(), w.prices(), w.mode(), w.logs(), w.version())
+		w.attach(), w.connect(), w.call(), w.calls(), w.keys(), w.credits(), w.servers(), w.prices(), w.mode(), w.shadow(), w.logs(), w.version())
 	return root
 }
 

@@ -1,0 +1,93 @@
+package server_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// report is as much of a shadow report as clients may lean on.
+type report struct {
+	Attempts       int
+	Coverage       float64
+	SelfDifference int
+	Exact          struct {
+		Live, Candidate struct{ Potential, Collectable, Admitted, Denied int }
+		Change          struct{ Total, Rate, AccessWon, AccessLost, Refunds int }
+		NewlyDenied     struct {
+			Attempts, Keys int
+			ByReason       map[string]int
+		}
+	}
+}
+
+func TestTheLabSaysWhatOtherPricesWouldHaveMeant(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"shadowMode": true})
+	keys := make([]key, 5)
+	for i := range keys {
+		keys[i] = g.key(map[string]any{"credits": 20})
+	}
+	g.do("POST", "/admin/shadow", map[string]any{"name": "five", "sheet": "defaults: {per_call: 5}"}, nil, http.StatusCreated)
+	g.do("POST", "/admin/shadow", map[string]any{"name": "bad", "sheet": "defalts: {}"}, nil, http.StatusBadRequest)
+	g.do("POST", "/admin/shadow/start", map[string]any{"name": "five"}, nil, http.StatusOK)
+	for range 4 {
+		for _, k := range keys {
+			g.call(k.Key, "echo", nil)
+		}
+	}
+	g.restart() // the lab lives through the journal again
+	for range 4 {
+		for _, k := range keys {
+			g.call(k.Key, "echo", nil)
+		}
+	}
+	var r report
+	g.do("GET", "/admin/shadow/report?name=five", nil, &r, http.StatusOK)
+	e := r.Exact
+	if r.Attempts != 40 || r.Coverage != 1 || r.SelfDifference != 0 || e.Live.Collectable != 80 || e.Candidate.Potential != 200 || e.Candidate.Collectable != 100 ||
+		e.Change.Total != 20 || e.Change.Rate != 60 || e.Change.AccessLost != -40 || e.NewlyDenied.Attempts != 20 || e.NewlyDenied.Keys != 5 || e.NewlyDenied.ByReason["insufficient_credits"] != 20 {
+		t.Errorf("%+v", r)
+	}
+	for _, k := range keys {
+		if got := g.account(k); got.Credits != 20 || got.Spent != 0 {
+			t.Errorf("a shadow moved credits: %+v", got)
+		}
+	}
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five"}, nil, http.StatusConflict)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "override": []string{"all"}}, nil, http.StatusOK)
+	g.do("POST", "/admin/mode", map[string]any{"mode": "live"}, nil, http.StatusOK)
+	g.call(keys[0].Key, "echo", nil)
+	if got := g.account(keys[0]).Credits; got != 15 {
+		t.Errorf("under the promoted price: %d credits left, want 15", got)
+	}
+	g.do("POST", "/admin/shadow/rollback", map[string]any{"makeGood": true}, nil, http.StatusOK)
+	if got := g.account(keys[0]).Credits; got != 18 {
+		t.Errorf("after the rollback: %d credits, want 18: what 5 took more than 2 is back", got)
+	}
+	g.prove()
+}
+
+func TestAPriceFileCanGateAPullRequest(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	sheet := filepath.Join(g.dir, "dear.yaml")
+	if err := os.WriteFile(sheet, []byte("name: dear\ndefaults: {per_call: 50}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := g.key(nil)
+	for _, args := range [][]string{{"new", "dear", "--sheet", sheet}, {"start", "dear"}} {
+		if out, code := g.command(append([]string{"shadow", "--url", g.url, "--admin-key", adminKey}, args...)...); code != 0 {
+			t.Fatalf("%v: exit %d\n%s", args, code, out)
+		}
+	}
+	for range 5 {
+		g.call(k.Key, "echo", nil)
+	}
+	out, code := g.command("shadow", "check", "dear", "--url", g.url, "--admin-key", adminKey)
+	if code != 3 || !strings.Contains(out, "newlyDeniedAttempts") {
+		t.Errorf("exit %d, want 3:\n%s", code, out)
+	}
+}

@@ -1,0 +1,225 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"paygate/pricing"
+	"paygate/pricing/sheetfile"
+	"paygate/server/api"
+	"paygate/shadow"
+	"paygate/store"
+	"paygate/store/sheets"
+)
+
+// experiments are the routes of the pricing lab.
+func (s *Server) experiments() []api.Route {
+	return []api.Route{
+		api.Handle("POST", "/admin/shadow", api.Admin, "Keep a candidate price sheet under a name", s.shadowNew).Created(),
+		api.Handle("GET", "/admin/shadow", api.Viewer, "How far the experiments are", s.shadowStatus),
+		api.Handle("POST", "/admin/shadow/start", api.Admin, "Shadow a candidate from now on", s.shadowStart),
+		api.Handle("POST", "/admin/shadow/stop", api.Admin, "End an experiment; its report stays", s.shadowStop),
+		api.Handle("GET", "/admin/shadow/diff", api.Viewer, "What a candidate changes of the live prices", s.shadowDiff),
+		api.RawRoute("GET", "/admin/shadow/report", api.Viewer, "What a candidate would have meant (format json, markdown, html, csv)", s.shadowReport),
+		api.Handle("GET", "/admin/shadow/statement", api.Viewer, "What one key would have paid, call by call", s.shadowStatement),
+		api.Handle("POST", "/admin/shadow/replay", api.Viewer, "What a candidate would have meant for recorded calls", s.shadowReplay),
+		api.Handle("POST", "/admin/shadow/verify", api.Viewer, "Make a report again and compare", s.shadowVerify),
+		api.Handle("POST", "/admin/shadow/promote", api.Admin, "Make a candidate's prices live", s.shadowPromote),
+		api.Handle("POST", "/admin/shadow/rollback", api.Admin, "Make the prices before live again, with exact refunds if asked", s.shadowRollback),
+	}
+}
+
+// labError says an error of the lab in the API's words.
+func labError(err error) error {
+	var invalid *sheetfile.Invalid
+	var bad *shadow.BadInput
+	var blocked *shadow.Blocked
+	switch {
+	case errors.As(err, &invalid):
+		return api.BadRequest("The price sheet has mistakes").With("diagnostics", invalid.Found)
+	case errors.As(err, &bad):
+		return api.BadRequest("%v", err)
+	case errors.As(err, &blocked):
+		return api.Conflict("%v", err).With("blocked", true).With("failing", blocked.Failing).With("report", blocked.Report)
+	case errors.Is(err, store.ErrNotFound):
+		return api.NotFound("There is no experiment of this name")
+	case errors.Is(err, shadow.ErrTaken), errors.Is(err, shadow.ErrState), errors.Is(err, sheets.ErrMoved):
+		return api.Conflict("%v", err)
+	}
+	return err
+}
+
+func labAnswer[T any](out T, err error) (T, error) {
+	if err != nil {
+		return out, labError(err)
+	}
+	return out, nil
+}
+
+type shadowNewIn struct {
+	Name  string `json:"name"`
+	Sheet string `json:"sheet"` // the file's text, YAML or JSON
+}
+
+type shadowNewOut struct {
+	*shadow.Experiment
+	Notes []sheetfile.Diagnostic `json:"diagnostics"` // warnings about the sheet
+}
+
+func (s *Server) shadowNew(ctx context.Context, in shadowNewIn) (shadowNewOut, error) {
+	e, notes, err := s.lab.New(ctx, in.Name, []byte(in.Sheet), api.ActorOf(ctx).ID)
+	return labAnswer(shadowNewOut{e, append([]sheetfile.Diagnostic{}, notes...)}, err)
+}
+
+type nameIn struct {
+	Name string `json:"name" query:"name"`
+}
+
+type shadowStatusOut struct {
+	Experiments []shadow.Status `json:"experiments"`
+}
+
+func (s *Server) shadowStatus(ctx context.Context, in nameIn) (shadowStatusOut, error) {
+	list, err := s.lab.Status(ctx, in.Name)
+	return labAnswer(shadowStatusOut{append([]shadow.Status{}, list...)}, err)
+}
+
+func (s *Server) shadowStart(ctx context.Context, in nameIn) (*shadow.Experiment, error) {
+	return labAnswer(s.lab.Start(ctx, in.Name, api.ActorOf(ctx).ID))
+}
+
+func (s *Server) shadowStop(ctx context.Context, in nameIn) (*shadow.Experiment, error) {
+	return labAnswer(s.lab.Stop(ctx, in.Name, api.ActorOf(ctx).ID))
+}
+
+type shadowDiffOut struct {
+	Differences []pricing.Difference `json:"differences"`
+}
+
+func (s *Server) shadowDiff(_ context.Context, in nameIn) (shadowDiffOut, error) {
+	list, err := s.lab.Diff(in.Name)
+	return labAnswer(shadowDiffOut{append([]pricing.Difference{}, list...)}, err)
+}
+
+// shadowReport gives one content in four forms.
+func (s *Server) shadowReport(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	window := shadow.Window{}
+	if from := dateOr(q.Get("from"), window.From); q.Get("from") != "" {
+		window.From = from
+	}
+	if to := dateOr(q.Get("to"), window.To); q.Get("to") != "" {
+		window.To = to
+	}
+	report, err := s.lab.Report(r.Context(), q.Get("name"), window)
+	if err != nil {
+		s.front.fail(w, r, labError(err))
+		return
+	}
+	kind, text := "text/markdown; charset=utf-8", []byte(nil)
+	switch q.Get("format") {
+	case "markdown":
+		text = []byte(report.Markdown())
+	case "html":
+		kind = "text/html; charset=utf-8"
+		text, err = report.HTML()
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+	case "csv":
+		kind = "text/csv; charset=utf-8"
+		text, err = report.CSV()
+	default:
+		s.front.json(w, r, http.StatusOK, report)
+		return
+	}
+	if err != nil {
+		s.front.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	_, _ = w.Write(text) // an error means that the reader has gone
+}
+
+type statementIn struct {
+	Name string `query:"name"`
+	Key  string `query:"key"`
+}
+
+type statementOut struct {
+	Lines []shadow.Line `json:"lines"`
+}
+
+func (s *Server) shadowStatement(ctx context.Context, in statementIn) (statementOut, error) {
+	id, ok := s.keys.Resolve(in.Key)
+	if !ok {
+		return statementOut{}, api.NotFound("Key not found")
+	}
+	lines, err := s.lab.Statement(ctx, in.Name, id)
+	return labAnswer(statementOut{append([]shadow.Line{}, lines...)}, err)
+}
+
+type replayIn struct {
+	Name   string         `json:"name"`  // an experiment; or
+	Sheet  string         `json:"sheet"` // a sheet's text
+	From   string         `json:"from"`
+	To     string         `json:"to"`
+	WhatIf *shadow.WhatIf `json:"whatIf"`
+}
+
+type replayOut struct {
+	Reports []*shadow.Report `json:"reports"`
+}
+
+func (s *Server) shadowReplay(ctx context.Context, in replayIn) (replayOut, error) {
+	candidate, err := s.candidate(in)
+	if err != nil {
+		return replayOut{}, labError(err)
+	}
+	request := shadow.ReplayRequest{Candidates: []shadow.Candidate{candidate}, WhatIf: in.WhatIf}
+	request.Window.From, request.Window.To = dateOr(in.From, request.Window.From), dateOr(in.To, request.Window.To)
+	reports, err := s.lab.Replay(ctx, request, func(float64) {})
+	return labAnswer(replayOut{reports}, err)
+}
+
+// candidate is the sheet that a replay names or holds.
+func (s *Server) candidate(in replayIn) (shadow.Candidate, error) {
+	if in.Sheet != "" {
+		f, err := sheetfile.Parse([]byte(in.Sheet))
+		if err != nil {
+			return shadow.Candidate{}, err
+		}
+		return shadow.Candidate{Name: f.Name, Sheet: f.Sheet}, nil
+	}
+	e, err := s.lab.Experiment(in.Name)
+	if err != nil {
+		return shadow.Candidate{}, err
+	}
+	sheet, err := sheetOf(s.book.DB())(e.Candidate)
+	return shadow.Candidate{Name: e.Name, Sheet: sheet}, err
+}
+
+type verifyIn struct {
+	Report json.RawMessage `json:"report"`
+}
+
+func (s *Server) shadowVerify(ctx context.Context, in verifyIn) (*shadow.Verified, error) {
+	return labAnswer(s.lab.Verify(ctx, in.Report))
+}
+
+type promoteIn struct {
+	Name     string   `json:"name"`
+	Override []string `json:"override"` // guardrails by name, or "all"
+}
+
+func (s *Server) shadowPromote(ctx context.Context, in promoteIn) (*shadow.Report, error) {
+	return labAnswer(s.lab.Promote(ctx, in.Name, in.Override, api.ActorOf(ctx).ID))
+}
+
+type rollbackIn struct {
+	MakeGood bool `json:"makeGood"`
+}
+
+func (s *Server) shadowRollback(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
+	return labAnswer(s.lab.Rollback(ctx, in.MakeGood, api.ActorOf(ctx).ID))
+}
