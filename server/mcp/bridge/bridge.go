@@ -12,6 +12,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,7 +123,7 @@ func (c *conn) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Messag
 	if m.Method == "subscriptions/listen" {
 		return c.listen(ctx, m, during)
 	}
-	if state := gjson.GetBytes(m.Params, "requestState"); state.Exists() {
+	if state := gjson.GetBytes(m.Params, "requestState"); strings.HasPrefix(state.Str, ownState) {
 		return c.goOn(ctx, m, state.Str, during)
 	}
 	inner, err := c.inner(ctx, m)
@@ -130,7 +133,19 @@ func (c *conn) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Messag
 	if err := c.setLevel(ctx, inner, m); err != nil {
 		return nil, err
 	}
-	return c.ask(ctx, inner, m, during)
+	res, err := c.ask(ctx, inner, m, during)
+	if errors.Is(err, mcp.ErrLost) && ctx.Err() == nil && !known(m.Method) {
+		// Servers of the old era refuse a method that no revision has with a
+		// bare HTTP status; the new era wants to be told in its words.
+		return nil, &mcp.Error{Code: mcp.CodeNoMethod, Message: "method not found: " + m.Method}
+	}
+	return res, err
+}
+
+// known are the methods that a server of the old era may have.
+func known(method string) bool {
+	return slices.Contains([]string{"tools/list", "tools/call", "prompts/list", "prompts/get", "resources/list", "resources/templates/list", "resources/read",
+		"completion/complete", "tasks/get", "tasks/list", "tasks/result", "tasks/cancel"}, method)
 }
 
 // Send passes notifications on; the new revision has none that matter here.
@@ -162,4 +177,7 @@ func quoted(v any) []byte {
 	return text
 }
 
-func newID() string { return rand.Text() }
+// ownState begins the states of calls that wait here; others are the server's.
+const ownState = "parked "
+
+func newID() string { return ownState + rand.Text() }

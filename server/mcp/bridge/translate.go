@@ -21,8 +21,6 @@ func request(m *mcp.Message) *mcp.Message {
 	if gjson.GetBytes(params, "_meta").Raw == "{}" {
 		params = without(params, "_meta")
 	}
-	params = without(params, "requestState")
-	params = without(params, "inputResponses")
 	out.Params = params
 	return &out
 }
@@ -62,7 +60,11 @@ func (c *conn) answer(m, res *mcp.Message) *mcp.Message {
 	}
 	text := []byte(out.Result)
 	if !gjson.GetBytes(text, "resultType").Exists() {
-		text = with(text, "resultType", "complete")
+		kind := "complete"
+		if gjson.GetBytes(text, "inputRequests").Exists() { // some servers speak half of the new revision
+			kind = "input_required"
+		}
+		text = with(text, "resultType", kind)
 	}
 	if cached(m.Method) {
 		text = with(text, "ttlMs", 0)
