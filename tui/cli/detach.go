@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"paygate/server/api/client"
 )
 
 // LogFile is where a gateway in the background writes its log, in its state
@@ -30,8 +32,13 @@ func (w *World) detach(ctx context.Context, dir string) error {
 	}
 	defer func() { _ = log.Close() }() // the child has its own
 	address := filepath.Join(dir, AddressFile)
-	if _, err := os.Stat(address); err == nil {
-		return fmt.Errorf("a gateway runs on %s already; \"paygate attach\" shows it", dir)
+	if url, err := os.ReadFile(address); err == nil {
+		if client.New(strings.TrimSpace(string(url)), "").Do(ctx, "GET", "/health", nil, nil) == nil {
+			return fmt.Errorf("a gateway runs on %s already; \"paygate attach\" shows it", dir)
+		}
+		if err := os.Remove(address); err != nil { // it was killed and could not
+			return err
+		}
 	}
 	args := slices.DeleteFunc(slices.Clone(w.Args), func(a string) bool { return a == "--detach" || a == "--detach=true" })
 	cmd := exec.Command(self, append(args, "--headless")...)
