@@ -135,7 +135,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.endpoint, err = mcp.New(mcp.Options{Secret: secret, Store: &sessionStore{s.book},
-		Handler: &agents{s}, Backend: bridge.Adapt(s.servers, bridge.Options{Name: "paygate", Version: s.opts.Version}), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
+		Handler: &agents{s}, Backend: bridge.Adapt(s.servers, bridge.Options{Now: s.opts.Now, Name: "paygate", Version: s.opts.Version}), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
 		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
 		NewSession: func(r *http.Request) time.Duration {
 			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)

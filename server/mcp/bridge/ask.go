@@ -44,7 +44,7 @@ func (l *lot) put(p *parked) string {
 	id := newID()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.since = time.Now()
+	p.since = l.opts.Now()
 	oldest := ""
 	for other, q := range l.calls {
 		switch {

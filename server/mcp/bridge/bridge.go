@@ -26,6 +26,7 @@ import (
 // Options bound what parked calls may cost. Zero values take the defaults in
 // brackets.
 type Options struct {
+	Now           func() time.Time
 	Name, Version string        // of the gateway, towards servers
 	Gather        time.Duration // how long to wait for a second question after the first (25 ms)
 	Parked        int           // calls that wait for a client's replies; beyond, the oldest ends (1,000)
@@ -35,6 +36,9 @@ type Options struct {
 // Adapt makes a backend speak the new revision to clients that ask for it,
 // whatever its servers speak.
 func Adapt(inner mcp.Backend, o Options) mcp.Backend {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Gather == 0 {
 		o.Gather = 25 * time.Millisecond
 	}
