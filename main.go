@@ -47,7 +47,7 @@ var version = ""
 func main() {
 	// The live heap is a few megabytes: collecting it at every doubling costs
 	// more than the memory is worth.
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(200)
 	ctx, stop := interruptible()
 	defer stop()
 	w := &cli.World{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: versionOf(),

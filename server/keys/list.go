@@ -99,22 +99,25 @@ type page struct {
 // those that page, sort or filter.
 func (d *Directory) list(_ context.Context, in listIn) (any, error) {
 	const mostPlain = 500
+	found := d.pick(in)
 	if !in.paged() {
-		found, books := d.pick(in), d.books()
 		out := []row{}
 		for _, e := range found[:min(len(found), mostPlain)] {
-			out = append(out, d.row(e, books[e.key.ID], d.opts.Now().UTC(), false))
+			out = append(out, d.row(e, d.opts.Book.Key(e.key.ID), d.opts.Now().UTC(), false))
 		}
 		return out, nil
 	}
-	found, books := d.pick(in), d.books()
+	var books map[string]ledger.Key // of all keys, only where they are needed
+	if in.MinCredits.Valid || in.MaxCredits.Valid || slices.Contains([]string{"credits", "totalSpent", "totalCalls", "lastUsedAt", "dryIn"}, in.SortBy) {
+		books = d.books()
+	}
 	found = filterCredits(found, books, in)
 	if err := d.sortBy(found, books, in); err != nil {
 		return nil, err
 	}
 	p := page{Total: len(found), Limit: int(in.Limit.Or(50, 1, mostPlain)), Offset: int(in.Offset.Or(0, 0, 10_000_000)), Keys: []row{}}
 	for _, e := range found[min(p.Offset, len(found)):min(p.Offset+p.Limit, len(found))] {
-		p.Keys = append(p.Keys, d.row(e, books[e.key.ID], d.opts.Now().UTC(), in.Spark == "true"))
+		p.Keys = append(p.Keys, d.row(e, d.opts.Book.Key(e.key.ID), d.opts.Now().UTC(), in.Spark == "true"))
 	}
 	p.HasMore = p.Offset+len(p.Keys) < p.Total
 	return p, nil
@@ -122,7 +125,9 @@ func (d *Directory) list(_ context.Context, in listIn) (any, error) {
 
 // books are the balances of all keys at one moment.
 func (d *Directory) books() map[string]ledger.Key {
-	out := make(map[string]ledger.Key)
+	d.mu.RLock()
+	out := make(map[string]ledger.Key, len(d.byID))
+	d.mu.RUnlock()
 	d.opts.Book.Keys(func(id string, k ledger.Key) { out[id] = k })
 	return out
 }
@@ -160,47 +165,68 @@ func filterCredits(found []*entry, books map[string]ledger.Key, in listIn) []*en
 	})
 }
 
+// ranked is a key with what it is sorted by, computed once.
+type ranked struct {
+	*entry
+	number float64
+	text   string
+}
+
+// sortBy sorts found in place.
 func (d *Directory) sortBy(found []*entry, books map[string]ledger.Key, in listIn) error {
-	number := func(of func(ledger.Key) int64) func(a, b *entry) int {
-		return func(a, b *entry) int { return cmp.Compare(of(books[a.key.ID]), of(books[b.key.ID])) }
-	}
-	burn := func(e *entry) float64 { per, _ := d.burn(e.key.ID, 0); return per }
-	dry := func(e *entry) float64 {
-		if _, s := d.burn(e.key.ID, int64(books[e.key.ID].Available)); s != nil {
-			return float64(*s)
-		}
-		return math.Inf(1)
-	}
-	compare := map[string]func(a, b *entry) int{
-		"": func(a, b *entry) int { return a.key.CreatedAt.Compare(b.key.CreatedAt) },
-		"name": func(a, b *entry) int {
-			return cmp.Compare(strings.ToLower(a.key.Name), strings.ToLower(b.key.Name))
-		},
-		"credits":     number(func(k ledger.Key) int64 { return int64(k.Credits) }),
-		"totalSpent":  number(func(k ledger.Key) int64 { return int64(k.Spent) }),
-		"totalCalls":  number(func(k ledger.Key) int64 { return k.Calls }),
-		"lastUsedAt":  number(func(k ledger.Key) int64 { return k.LastUsed.UnixMilli() }),
-		"burnPerHour": func(a, b *entry) int { return cmp.Compare(burn(a), burn(b)) },
-		"dryIn":       func(a, b *entry) int { return cmp.Compare(dry(a), dry(b)) },
-	}
-	compare["createdAt"] = compare[""]
-	by, ok := compare[in.SortBy]
-	if !ok {
+	rank := d.ranking(books, in.SortBy)
+	if rank == nil {
 		return api.BadRequest("Invalid sortBy field: use name, credits, totalSpent, totalCalls, lastUsedAt, createdAt, burnPerHour or dryIn")
 	}
 	if in.Order != "" && in.Order != "asc" && in.Order != "desc" {
 		return api.BadRequest("Invalid order: use asc or desc")
 	}
-	slices.SortStableFunc(found, func(a, b *entry) int {
-		c := by(a, b)
+	rows := make([]ranked, len(found))
+	for i, e := range found {
+		rows[i].entry = e
+		rank(&rows[i])
+	}
+	slices.SortFunc(rows, func(a, b ranked) int {
+		c := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.text, b.text))
 		if in.Order != "asc" {
 			c = -c
 		}
-		if c == 0 {
-			c = cmp.Compare(a.key.ID, b.key.ID)
-		}
-		return c
+		return cmp.Or(c, strings.Compare(a.key.ID, b.key.ID))
 	})
+	for i, r := range rows {
+		found[i] = r.entry
+	}
+	return nil
+}
+
+// ranking says what keys are sorted by; nil for a field that there is not.
+func (d *Directory) ranking(books map[string]ledger.Key, field string) func(*ranked) {
+	number := func(of func(ledger.Key) int64) func(*ranked) {
+		return func(r *ranked) { r.number = float64(of(books[r.key.ID])) }
+	}
+	switch field {
+	case "", "createdAt":
+		return func(r *ranked) { r.number = float64(r.key.CreatedAt.UnixMilli()) }
+	case "name":
+		return func(r *ranked) { r.text = strings.ToLower(r.key.Name) }
+	case "credits":
+		return number(func(k ledger.Key) int64 { return int64(k.Credits) })
+	case "totalSpent":
+		return number(func(k ledger.Key) int64 { return int64(k.Spent) })
+	case "totalCalls":
+		return number(func(k ledger.Key) int64 { return k.Calls })
+	case "lastUsedAt":
+		return number(func(k ledger.Key) int64 { return k.LastUsed.UnixMilli() })
+	case "burnPerHour":
+		return func(r *ranked) { r.number, _ = d.burn(r.key.ID, 0) }
+	case "dryIn":
+		return func(r *ranked) {
+			r.number = math.Inf(1)
+			if _, s := d.burn(r.key.ID, int64(books[r.key.ID].Available)); s != nil {
+				r.number = float64(*s)
+			}
+		}
+	}
 	return nil
 }
 
