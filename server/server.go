@@ -130,11 +130,15 @@ func (s *Server) build(ctx context.Context) error {
 		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator}); err != nil {
 		return err
 	}
+	sessions := &sessionStore{s.book}
+	if err := sessions.Purge(ctx); err != nil {
+		return err
+	}
 	secret, err := sealSecret(s.opts.Static.StateDir, s.opts.Rand)
 	if err != nil {
 		return err
 	}
-	s.endpoint, err = mcp.New(mcp.Options{Secret: secret, Store: &sessionStore{s.book},
+	s.endpoint, err = mcp.New(mcp.Options{Secret: secret, Store: sessions,
 		Handler: &agents{s}, Backend: bridge.Adapt(s.servers, bridge.Options{Now: s.opts.Now, Name: "paygate", Version: s.opts.Version}), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
 		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
 		NewSession: func(r *http.Request) time.Duration {

@@ -47,6 +47,31 @@ func (s *sessionStore) LoadSession(id string) (caller string, init []byte, ok bo
 	return caller, init, err == nil
 }
 
+// mostSessionAge is how long a session is remembered whose client never came
+// back after a restart.
+const mostSessionAge = 7 * 24 * time.Hour
+
+// Purge forgets sessions that are too old.
+func (s *sessionStore) Purge(ctx context.Context) error {
+	return s.book.Apply(ctx, func(tx *ledger.Tx) error {
+		var old []string
+		for r, err := range sessionTable().All(tx, "") {
+			if err != nil {
+				return err
+			}
+			if tx.Now().Sub(r.At) > mostSessionAge {
+				old = append(old, r.ID)
+			}
+		}
+		for _, id := range old {
+			if err := sessionTable().Delete(tx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // DeleteSession forgets one.
 func (s *sessionStore) DeleteSession(id string) error {
 	return s.book.Apply(context.Background(), func(tx *ledger.Tx) error { return sessionTable().Delete(tx, id) })
