@@ -1,0 +1,63 @@
+package server_test
+
+import (
+	"bufio"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestConnectIsAServerOnStandardInput(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	k := g.key(nil)
+	cmd := exec.Command(binary(), "connect", g.url+"/mcp", "--key", k.Key)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	ask := func(line, want string) {
+		t.Helper()
+		if _, err := in.Write([]byte(line + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		if want != "" && (!lines.Scan() || !strings.Contains(lines.Text(), want)) {
+			t.Fatalf("%s\nanswered %s, without %s", line, lines.Text(), want)
+		}
+	}
+	ask(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`, "protocolVersion")
+	ask(`{"jsonrpc":"2.0","method":"notifications/initialized"}`, "")
+	ask(`{"jsonrpc":"2.0","id":"two","method":"tools/call","params":{"name":"echo","arguments":{"text":"over stdio"}}}`, "over stdio")
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if got := g.account(k).Spent; got != 2 {
+		t.Errorf("%d spent, want 2", got)
+	}
+}
+
+func TestALostAdminKeyIsReplacedOffline(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	g.stop()
+	out, code := g.command("admin", "reset", "--config", g.file())
+	made := strings.Fields(out[strings.Index(out, "admin_"):])[0]
+	if code != 0 || len(made) < 30 {
+		t.Fatalf("exit %d: %s", code, out)
+	}
+	g.run() // with the old key, which stays dead
+	g.do("GET", "/keys", nil, nil, http.StatusOK, "X-Admin-Key", made)
+	g.do("GET", "/keys", nil, nil, http.StatusUnauthorized)
+}
