@@ -243,7 +243,7 @@ func (s *server) initialize(m *message) {
 }
 
 func tools() []map[string]any {
-	names := []string{"echo", "sleep", "crash", "fork", "flood", "big", "progress", "ask", "log", "touch", "notify", "state", "env", "half"}
+	names := []string{"echo", "sleep", "crash", "fork", "flood", "big", "progress", "ask", "log", "touch", "notify", "state", "env", "half", "fail"}
 	list := make([]map[string]any, len(names))
 	for i, name := range names {
 		list[i] = map[string]any{"name": name, "description": "Does " + name + ".", "inputSchema": map[string]any{"type": "object"}}

@@ -10,7 +10,7 @@ import (
 
 // Args are the arguments of the tools; each takes what it needs.
 type Args struct {
-	Text  string `json:"text,omitempty"`  // echo: what to say; env: which variable; notify: which method
+	Text  string `json:"text,omitempty"`  // echo, fail: what to say; env: which variable; notify: which method
 	Who   string `json:"who,omitempty"`   // who calls; echoed back
 	Ms    int    `json:"ms,omitempty"`    // sleep, progress, ask: how long
 	N     int    `json:"n,omitempty"`     // progress: how many; flood: how many lines; big: how many bytes
@@ -67,6 +67,9 @@ func (s *server) call(m *message) {
 		s.publish("notifications/resources/updated", map[string]any{"uri": a.Text})
 	case "ask":
 		said.Answer = s.ask(a)
+	case "fail":
+		s.write(&message{ID: m.ID, Result: map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": a.Text}}}})
+		return
 	case "state", "fork", "flood":
 	default:
 		s.fail(m, -32602, "unknown tool "+p.Name, nil)
