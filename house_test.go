@@ -17,7 +17,7 @@ import (
 
 const (
 	mostFileLines = 400 // aim under 200
-	mostFuncLines = 80  // aim under 25
+	mostFuncLines = 60  // aim under 25
 )
 
 // source is one file that ships.
@@ -101,7 +101,7 @@ func TestEveryPackageSaysWhatItIsAndHasAName(t *testing.T) {
 	documented := map[string]bool{}
 	for _, s := range sources(t) {
 		documented[s.pkg] = documented[s.pkg] || s.file.Doc != nil
-		if slices.Contains([]string{"util", "utils", "common", "helpers", "helper", "base", "types", "misc"}, s.file.Name.Name) {
+		if slices.Contains([]string{"util", "utils", "common", "helpers", "helper", "base", "types", "misc", "manager"}, s.file.Name.Name) {
 			t.Errorf("%s: %q names nothing", s.path, s.file.Name.Name)
 		}
 	}

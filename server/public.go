@@ -8,6 +8,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/server/api"
+	"paygate/server/config"
 	"paygate/server/upstream"
 )
 
@@ -125,16 +126,21 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	s.front.json(w, r, status, out)
 }
 
+// toolCredits is what a call of each tool with a price of its own costs.
+func toolCredits(c *config.Config) map[string]any {
+	out := map[string]any{}
+	for name, t := range c.Tools {
+		out[name] = map[string]any{"creditsPerCall": t.Price.PerCall}
+	}
+	return out
+}
+
 func (s *Server) info(context.Context, api.None) (map[string]any, error) {
 	c, st := s.settings.Load(), s.opts.Static
 	shown := !s.world.Load().Way.Observe || c.AnnouncePrices
 	prices := map[string]any{}
 	if shown {
-		tools := map[string]any{}
-		for name, t := range c.Tools {
-			tools[name] = map[string]any{"creditsPerCall": t.Price.PerCall}
-		}
-		prices = map[string]any{"defaultCreditsPerCall": c.DefaultCredits, "toolPricing": tools}
+		prices = map[string]any{"defaultCreditsPerCall": c.DefaultCredits, "toolPricing": toolCredits(c)}
 	}
 	transport := "stdio"
 	if len(st.Servers) > 0 && st.Servers[0].URL != "" {

@@ -152,6 +152,12 @@ func (s *Server) build(ctx context.Context) error {
 	s.counters = newCounters(s)
 	s.document = describe(s.routes(), "PayGate", s.opts.Version)
 	s.handler = s.mount()
+	s.watch(ctx)
+	return nil
+}
+
+// watch starts the readers of the journal, which run until Close.
+func (s *Server) watch(ctx context.Context) {
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.ended = s.ctx.Done()
 	begin := s.book.Journal().Last()
@@ -168,7 +174,6 @@ func (s *Server) build(ctx context.Context) error {
 			}
 		}
 	})
-	return nil
 }
 
 // Bootstrap is the admin key that this start has made, or empty: it is shown

@@ -223,13 +223,9 @@ func (s *Server) status(ctx context.Context, in statusIn) (map[string]any, error
 	}
 	cfg, world := s.settings.Load(), s.world.Load()
 	all, active := s.keys.Count()
-	tools := map[string]any{}
-	for name, t := range cfg.Tools {
-		tools[name] = map[string]any{"creditsPerCall": t.Price.PerCall}
-	}
 	rows, truncated := s.keys.Rows(in.Namespace, 1000)
 	out := map[string]any{"name": cfg.Name, "shadowMode": world.Way.Observe, "activeKeys": active, "eventCount": events, "namespaces": s.keys.NamespaceSums(), "keys": rows,
-		"config": map[string]any{"defaultCreditsPerCall": cfg.DefaultCredits, "globalRateLimitPerMin": cfg.GlobalRateLimit, "refundOnFailure": cfg.RefundOnFailure, "toolPricing": tools, "webhookUrl": nil},
+		"config": map[string]any{"defaultCreditsPerCall": cfg.DefaultCredits, "globalRateLimitPerMin": cfg.GlobalRateLimit, "refundOnFailure": cfg.RefundOnFailure, "toolPricing": toolCredits(cfg), "webhookUrl": nil},
 		"usage":  map[string]any{"totalCalls": total.Calls, "totalDenied": total.Denied, "totalCreditsSpent": total.Credits, "perTool": perTool, "perKey": perKey, "denyReasons": reasons}}
 	if in.Namespace != "" {
 		out["filteredNamespace"] = in.Namespace

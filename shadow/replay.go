@@ -73,6 +73,11 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest, progress func(done f
 	if len(w.pairs) == 0 {
 		return nil, badInput("nothing was recorded at or after %s", from.Format(time.RFC3339))
 	}
+	return l.replayed(w, in, from, to)
+}
+
+// replayed makes the reports of a walk that has ended.
+func (l *Lab) replayed(w *walker, in ReplayRequest, from, to time.Time) ([]*Report, error) {
 	live, err := l.liveHash()
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
