@@ -49,7 +49,6 @@ func main() {
 	// more than the memory is worth.
 	debug.SetGCPercent(200)
 	ctx, stop := interruptible()
-	defer stop()
 	w := &cli.World{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: versionOf(),
 		Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
 		Split:    upstream.ParseCommand, Exit: exitCode,
