@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"paygate/pricing/spelling"
 	"paygate/server/api"
 )
 
@@ -291,32 +292,11 @@ func (m *Model) nearest(word string) string {
 	}
 	best, least := all[0], 1<<30
 	for _, c := range all {
-		if d := distance(strings.ToLower(word), c); d < least {
+		if d := spelling.Distance(strings.ToLower(word), c); d < least {
 			best, least = c, d
 		}
 	}
 	return best
-}
-
-// distance is how many letters must change to make one word of another.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		last := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := last
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			last = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // set stages a price by command: prices set TOOL N.

@@ -8,53 +8,55 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/pricing/filetree"
+	"paygate/pricing/spelling"
 )
 
 // MostRules is how many rules a sheet may have.
 const MostRules = 1000
 
-func (r *reader) sheet(n *node, f *File) pricing.Spec {
+func (r *reader) sheet(n *filetree.Node, f *File) pricing.Spec {
 	var s pricing.Spec
 	r.object(n, "", fields{
-		"name":     func(n *node, field string) { r.text(n, field, &f.Name) },
-		"currency": func(n *node, field string) { r.currency(n, field, &s) },
+		"name":     func(n *filetree.Node, field string) { r.text(n, field, &f.Name) },
+		"currency": func(n *filetree.Node, field string) { r.currency(n, field, &s) },
 		"rounding": r.rounding,
-		"defaults": func(n *node, field string) { s.Defaults = r.price(n, field, true) },
-		"rules":    func(n *node, field string) { s.Rules = r.rules(n, field) },
-		"plans":    func(n *node, field string) { s.Plans = r.plans(n, field) },
+		"defaults": func(n *filetree.Node, field string) { s.Defaults = r.price(n, field, true) },
+		"rules":    func(n *filetree.Node, field string) { s.Rules = r.rules(n, field) },
+		"plans":    func(n *filetree.Node, field string) { s.Plans = r.plans(n, field) },
 	})
-	if n.kind == object && !slices.ContainsFunc(n.members, func(m member) bool { return m.name == "defaults" || m.name == "rules" }) {
+	if n.Kind == filetree.Object && !slices.ContainsFunc(n.Members, func(m filetree.Member) bool { return m.Name == "defaults" || m.Name == "rules" }) {
 		r.bad(n, "", `there are no prices: a sheet has "defaults", "rules" or both`)
 	}
 	return s
 }
 
-func (r *reader) currency(n *node, field string, s *pricing.Spec) {
-	r.object(n, field, fields{"credit_usd": func(n *node, field string) { r.decimal(n, field, &s.CreditUSD) }})
+func (r *reader) currency(n *filetree.Node, field string, s *pricing.Spec) {
+	r.object(n, field, fields{"credit_usd": func(n *filetree.Node, field string) { r.decimal(n, field, &s.CreditUSD) }})
 }
 
-func (r *reader) rounding(n *node, field string) {
+func (r *reader) rounding(n *filetree.Node, field string) {
 	var how string
-	r.object(n, field, fields{"per_call": func(n *node, field string) { r.word(n, field, &how, "up") }})
+	r.object(n, field, fields{"per_call": func(n *filetree.Node, field string) { r.word(n, field, &how, "up") }})
 }
 
-func (r *reader) rules(n *node, field string) []pricing.Rule {
-	if n.kind != list {
-		r.bad(n, field, "must be a list of rules, not %s", n.kind)
+func (r *reader) rules(n *filetree.Node, field string) []pricing.Rule {
+	if n.Kind != filetree.List {
+		r.bad(n, field, "must be a list of rules, not %s", n.Kind)
 		return nil
 	}
-	if len(n.items) > MostRules {
-		r.bad(n, field, "has %d rules; at most %d are possible", len(n.items), MostRules)
+	if len(n.Items) > MostRules {
+		r.bad(n, field, "has %d rules; at most %d are possible", len(n.Items), MostRules)
 		return nil
 	}
 	var out []pricing.Rule
-	for i, item := range n.items {
+	for i, item := range n.Items {
 		var rule pricing.Rule
 		at := fmt.Sprintf("%s[%d]", field, i)
 		priced := false
 		r.object(item, at, fields{
-			"match": func(n *node, field string) { rule.Match = r.match(n, field) },
-			"price": func(n *node, field string) {
+			"match": func(n *filetree.Node, field string) { rule.Match = r.match(n, field) },
+			"price": func(n *filetree.Node, field string) {
 				tiers, free := rule.Price.Tiers, rule.Price.Free
 				rule.Price, priced = r.price(n, field, false), true
 				if rule.Price.Tiers == nil {
@@ -64,10 +66,10 @@ func (r *reader) rules(n *node, field string) []pricing.Rule {
 					rule.Price.Free = free
 				}
 			},
-			"tiers": func(n *node, field string) { rule.Price.Tiers = r.tiers(n, field) },
-			"free":  func(n *node, field string) { rule.Price.Free = r.allowance(n, field) },
+			"tiers": func(n *filetree.Node, field string) { rule.Price.Tiers = r.tiers(n, field) },
+			"free":  func(n *filetree.Node, field string) { rule.Price.Free = r.allowance(n, field) },
 		})
-		if !priced && item.kind == object {
+		if !priced && item.Kind == filetree.Object {
 			r.bad(item, at, `a rule needs a "price"`)
 		}
 		out = append(out, rule)
@@ -75,28 +77,28 @@ func (r *reader) rules(n *node, field string) []pricing.Rule {
 	return out
 }
 
-func (r *reader) price(n *node, field string, defaults bool) pricing.Price {
+func (r *reader) price(n *filetree.Node, field string, defaults bool) pricing.Price {
 	var p pricing.Price
 	known := fields{
-		"per_call":   func(n *node, field string) { r.decimal(n, field, &p.PerCall) },
-		"per_kb_in":  func(n *node, field string) { r.decimal(n, field, &p.PerKBIn) },
-		"per_kb_out": func(n *node, field string) { r.decimal(n, field, &p.PerKBOut) },
-		"per_second": func(n *node, field string) { r.decimal(n, field, &p.PerSecond) },
-		"min":        func(n *node, field string) { r.credits(n, field, &p.Min) },
-		"max":        func(n *node, field string) { r.credits(n, field, &p.Max) },
-		"hold":       func(n *node, field string) { r.credits(n, field, &p.Hold) },
-		"free":       func(n *node, field string) { p.Free = r.allowance(n, field) },
-		"tiers":      func(n *node, field string) { p.Tiers = r.tiers(n, field) },
-		"bill_on": func(n *node, field string) {
+		"per_call":   func(n *filetree.Node, field string) { r.decimal(n, field, &p.PerCall) },
+		"per_kb_in":  func(n *filetree.Node, field string) { r.decimal(n, field, &p.PerKBIn) },
+		"per_kb_out": func(n *filetree.Node, field string) { r.decimal(n, field, &p.PerKBOut) },
+		"per_second": func(n *filetree.Node, field string) { r.decimal(n, field, &p.PerSecond) },
+		"min":        func(n *filetree.Node, field string) { r.credits(n, field, &p.Min) },
+		"max":        func(n *filetree.Node, field string) { r.credits(n, field, &p.Max) },
+		"hold":       func(n *filetree.Node, field string) { r.credits(n, field, &p.Hold) },
+		"free":       func(n *filetree.Node, field string) { p.Free = r.allowance(n, field) },
+		"tiers":      func(n *filetree.Node, field string) { p.Tiers = r.tiers(n, field) },
+		"bill_on": func(n *filetree.Node, field string) {
 			r.word(n, field, &p.BillOn, pricing.BillAccepted, pricing.BillSuccess, pricing.BillBytes, pricing.BillUnits)
 		},
-		"cached": func(n *node, field string) {
+		"cached": func(n *filetree.Node, field string) {
 			p.Cached = new(pricing.Decimal)
 			if r.decimal(n, field, p.Cached); *p.Cached > pricing.One {
 				r.bad(n, field, "is a share of the price: at most 100%%")
 			}
 		},
-		"retry": func(n *node, field string) { p.Retry = r.retry(n, field) },
+		"retry": func(n *filetree.Node, field string) { p.Retry = r.retry(n, field) },
 	}
 	r.object(n, field, known)
 	if p.Max > 0 && p.Min > p.Max {
@@ -109,7 +111,7 @@ func (r *reader) price(n *node, field string, defaults bool) pricing.Price {
 }
 
 // retry reads "charge", "free" or "free_within 5m".
-func (r *reader) retry(n *node, field string) string {
+func (r *reader) retry(n *filetree.Node, field string) string {
 	var word string
 	r.text(n, field, &word)
 	if within, ok := strings.CutPrefix(word, "free_within "); ok {
@@ -124,50 +126,50 @@ func (r *reader) retry(n *node, field string) string {
 }
 
 // allowance reads "100/month".
-func (r *reader) allowance(n *node, field string) *pricing.Allowance {
+func (r *reader) allowance(n *filetree.Node, field string) *pricing.Allowance {
 	a := &pricing.Allowance{}
 	a.Calls, a.Per = r.ratio(n, field, "calls", pricing.Periods()...)
 	return a
 }
 
-func (r *reader) tiers(n *node, field string) *pricing.Tiers {
+func (r *reader) tiers(n *filetree.Node, field string) *pricing.Tiers {
 	t := &pricing.Tiers{Mode: pricing.Graduated, Per: "month"}
 	r.object(n, field, fields{
-		"mode": func(n *node, field string) { r.word(n, field, &t.Mode, pricing.Graduated, pricing.Volume) },
-		"per": func(n *node, field string) {
+		"mode": func(n *filetree.Node, field string) { r.word(n, field, &t.Mode, pricing.Graduated, pricing.Volume) },
+		"per": func(n *filetree.Node, field string) {
 			r.word(n, field, &t.Per, "key/day", "key/month", "key/ever")
 			t.Per = strings.TrimPrefix(t.Per, "key/")
 		},
-		"steps": func(n *node, field string) { t.Steps = r.steps(n, field) },
+		"steps": func(n *filetree.Node, field string) { t.Steps = r.steps(n, field) },
 	})
-	if n.kind == object && len(t.Steps) == 0 {
+	if n.Kind == filetree.Object && len(t.Steps) == 0 {
 		r.bad(n, field, `needs "steps", such as [{to: 1000, x: 1.0}, {x: 0.8}]`)
 	}
 	return t
 }
 
-func (r *reader) steps(n *node, field string) []pricing.Step {
-	if n.kind != list {
-		r.bad(n, field, "must be a list of steps, not %s", n.kind)
+func (r *reader) steps(n *filetree.Node, field string) []pricing.Step {
+	if n.Kind != filetree.List {
+		r.bad(n, field, "must be a list of steps, not %s", n.Kind)
 		return nil
 	}
 	var out []pricing.Step
 	before := int64(0)
-	for i, item := range n.items {
+	for i, item := range n.Items {
 		var s pricing.Step
 		at, hasX := fmt.Sprintf("%s[%d]", field, i), false
 		r.object(item, at, fields{
-			"to": func(n *node, field string) { r.whole(n, field, &s.To) },
-			"x": func(n *node, field string) {
+			"to": func(n *filetree.Node, field string) { r.whole(n, field, &s.To) },
+			"x": func(n *filetree.Node, field string) {
 				hasX = true
 				if r.decimal(n, field, &s.X); s.X > 1000*pricing.One {
 					r.bad(n, field, "a multiplier is at most 1000")
 				}
 			},
 		})
-		last := i == len(n.items)-1
+		last := i == len(n.Items)-1
 		switch {
-		case item.kind != object:
+		case item.Kind != filetree.Object:
 		case !hasX:
 			r.bad(item, at, `needs "x", the multiplier`)
 		case last && s.To != 0:
@@ -181,45 +183,45 @@ func (r *reader) steps(n *node, field string) []pricing.Step {
 	return out
 }
 
-func (r *reader) text(n *node, field string, to *string) {
-	if n.kind != text && n.kind != number && n.kind != boolean {
-		r.bad(n, field, "must be text, not %s", n.kind)
+func (r *reader) text(n *filetree.Node, field string, to *string) {
+	if n.Kind != filetree.Text && n.Kind != filetree.Number && n.Kind != filetree.Boolean {
+		r.bad(n, field, "must be text, not %s", n.Kind)
 		return
 	}
-	if len(n.text) > 500 {
+	if len(n.Text) > 500 {
 		r.bad(n, field, "is longer than 500 characters")
 		return
 	}
-	*to = n.text
+	*to = n.Text
 }
 
-func (r *reader) word(n *node, field string, to *string, known ...string) {
+func (r *reader) word(n *filetree.Node, field string, to *string, known ...string) {
 	var word string
 	if r.text(n, field, &word); word != "" && r.oneOf(n, field, word, known...) {
 		*to = word
 	}
 }
 
-func (r *reader) oneOf(n *node, field, word string, known ...string) bool {
+func (r *reader) oneOf(n *filetree.Node, field, word string, known ...string) bool {
 	if slices.Contains(known, word) {
 		return true
 	}
-	d := Diagnostic{Line: n.line, Column: n.column, Field: field, Message: fmt.Sprintf("%q is not one of %s", word, strings.Join(known, ", "))}
-	if near := nearest(word, known); near != "" {
+	d := Diagnostic{Line: n.Line, Column: n.Column, Field: field, Message: fmt.Sprintf("%q is not one of %s", word, strings.Join(known, ", "))}
+	if near := spelling.Nearest(word, known); near != "" {
 		d.Suggestion = fmt.Sprintf("did you mean %q?", near)
 	}
 	r.found = append(r.found, d)
 	return false
 }
 
-func (r *reader) decimal(n *node, field string, to *pricing.Decimal) {
-	if n.kind != number && n.kind != text {
-		r.bad(n, field, "must be a number, not %s", n.kind)
+func (r *reader) decimal(n *filetree.Node, field string, to *pricing.Decimal) {
+	if n.Kind != filetree.Number && n.Kind != filetree.Text {
+		r.bad(n, field, "must be a number, not %s", n.Kind)
 		return
 	}
-	d, err := pricing.ParseDecimal(n.text)
+	d, err := pricing.ParseDecimal(n.Text)
 	switch {
-	case strings.HasPrefix(n.text, "-"):
+	case strings.HasPrefix(n.Text, "-"):
 		r.bad(n, field, "must not be below zero")
 	case err != nil:
 		r.bad(n, field, "%s", err)
@@ -228,18 +230,18 @@ func (r *reader) decimal(n *node, field string, to *pricing.Decimal) {
 	}
 }
 
-func (r *reader) whole(n *node, field string, to *int64) {
-	v, err := strconv.ParseInt(n.text, 10, 64)
-	if n.kind != number || err != nil || v <= 0 || v > int64(pricing.MaxCredits) {
+func (r *reader) whole(n *filetree.Node, field string, to *int64) {
+	v, err := strconv.ParseInt(n.Text, 10, 64)
+	if n.Kind != filetree.Number || err != nil || v <= 0 || v > int64(pricing.MaxCredits) {
 		r.bad(n, field, "must be a whole number from 1 to %d", pricing.MaxCredits)
 		return
 	}
 	*to = v
 }
 
-func (r *reader) credits(n *node, field string, to *pricing.Credits) {
-	v, err := strconv.ParseInt(n.text, 10, 64)
-	if n.kind != number || err != nil || v < 0 || v > int64(pricing.MaxCredits) {
+func (r *reader) credits(n *filetree.Node, field string, to *pricing.Credits) {
+	v, err := strconv.ParseInt(n.Text, 10, 64)
+	if n.Kind != filetree.Number || err != nil || v < 0 || v > int64(pricing.MaxCredits) {
 		r.bad(n, field, "must be a number of whole credits from 0 to %d", pricing.MaxCredits)
 		return
 	}
@@ -247,10 +249,10 @@ func (r *reader) credits(n *node, field string, to *pricing.Credits) {
 }
 
 // ratio reads "500/month".
-func (r *reader) ratio(n *node, field, what string, per ...string) (int64, string) {
-	count, period, ok := strings.Cut(n.text, "/")
+func (r *reader) ratio(n *filetree.Node, field, what string, per ...string) (int64, string) {
+	count, period, ok := strings.Cut(n.Text, "/")
 	v, err := strconv.ParseInt(count, 10, 64)
-	if n.kind != text || !ok || err != nil || v < 1 || v > int64(pricing.MaxCredits) {
+	if n.Kind != filetree.Text || !ok || err != nil || v < 1 || v > int64(pricing.MaxCredits) {
 		r.bad(n, field, `must be a number of %s and a period, such as "500/%s"`, what, per[len(per)-1])
 		return 0, per[0]
 	}

@@ -6,28 +6,29 @@ import (
 	"strings"
 
 	"paygate/pricing"
+	"paygate/pricing/filetree"
 )
 
 // match reads the conditions of a rule. tag.NAME and dim.NAME are open names.
-func (r *reader) match(n *node, field string) pricing.Match {
+func (r *reader) match(n *filetree.Node, field string) pricing.Match {
 	var m pricing.Match
 	known := fields{
-		"tool":   func(n *node, field string) { r.text(n, field, &m.Tool) },
-		"plan":   func(n *node, field string) { r.text(n, field, &m.Plan) },
-		"group":  func(n *node, field string) { r.text(n, field, &m.Group) },
-		"result": func(n *node, field string) { r.text(n, field, &m.Result) },
-		"in":     func(n *node, field string) { m.In = r.size(n, field) },
-		"out":    func(n *node, field string) { m.Out = r.size(n, field) },
-		"hours":  func(n *node, field string) { m.Hours = r.hours(n, field) },
-		"days":   func(n *node, field string) { m.Days = r.days(n, field) },
+		"tool":   func(n *filetree.Node, field string) { r.text(n, field, &m.Tool) },
+		"plan":   func(n *filetree.Node, field string) { r.text(n, field, &m.Plan) },
+		"group":  func(n *filetree.Node, field string) { r.text(n, field, &m.Group) },
+		"result": func(n *filetree.Node, field string) { r.text(n, field, &m.Result) },
+		"in":     func(n *filetree.Node, field string) { m.In = r.size(n, field) },
+		"out":    func(n *filetree.Node, field string) { m.Out = r.size(n, field) },
+		"hours":  func(n *filetree.Node, field string) { m.Hours = r.hours(n, field) },
+		"days":   func(n *filetree.Node, field string) { m.Days = r.days(n, field) },
 	}
-	if n.kind == object {
-		for _, member := range n.members {
-			prefix, name, ok := strings.Cut(member.name, ".")
+	if n.Kind == filetree.Object {
+		for _, member := range n.Members {
+			prefix, name, ok := strings.Cut(member.Name, ".")
 			if !ok || name == "" || prefix != "tag" && prefix != "dim" {
 				continue
 			}
-			known[member.name] = func(n *node, field string) {
+			known[member.Name] = func(n *filetree.Node, field string) {
 				to := &m.Tags
 				if prefix == "dim" {
 					to = &m.Dims
@@ -46,11 +47,11 @@ func (r *reader) match(n *node, field string) pricing.Match {
 }
 
 // size reads "10KB..1MB", "..4KB" or "64KB..": from, and up to but not at.
-func (r *reader) size(n *node, field string) pricing.Range {
-	from, to, ok := strings.Cut(n.text, "..")
+func (r *reader) size(n *filetree.Node, field string) pricing.Range {
+	from, to, ok := strings.Cut(n.Text, "..")
 	a, good := bytesOf(from)
 	b, alsoGood := bytesOf(to)
-	if n.kind != text || !ok || !good || !alsoGood || from+to == "" || to != "" && b <= a {
+	if n.Kind != filetree.Text || !ok || !good || !alsoGood || from+to == "" || to != "" && b <= a {
 		r.bad(n, field, `must be a range of sizes, such as "10KB..1MB", "..4KB" or "64KB.."`)
 		return pricing.Range{}
 	}
@@ -76,8 +77,8 @@ func bytesOf(text string) (int64, bool) {
 }
 
 // hours reads "08:00-18:00", in UTC.
-func (r *reader) hours(n *node, field string) pricing.Span {
-	from, to, ok := strings.Cut(n.text, "-")
+func (r *reader) hours(n *filetree.Node, field string) pricing.Span {
+	from, to, ok := strings.Cut(n.Text, "-")
 	a, good := minutes(from)
 	b, alsoGood := minutes(to)
 	if !ok || !good || !alsoGood || a == b {
@@ -100,16 +101,16 @@ func minutes(text string) (int, bool) {
 var weekdays = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 // days reads ["sat", "sun"].
-func (r *reader) days(n *node, field string) []int {
-	if n.kind != list || len(n.items) == 0 {
+func (r *reader) days(n *filetree.Node, field string) []int {
+	if n.Kind != filetree.List || len(n.Items) == 0 {
 		r.bad(n, field, "must be a list of days, such as [sat, sun]")
 		return nil
 	}
 	on := [7]bool{}
-	for i, item := range n.items {
-		if at := fmt.Sprintf("%s[%d]", field, i); r.oneOf(item, at, item.text, weekdays[:]...) {
+	for i, item := range n.Items {
+		if at := fmt.Sprintf("%s[%d]", field, i); r.oneOf(item, at, item.Text, weekdays[:]...) {
 			for d, name := range weekdays {
-				on[d] = on[d] || name == item.text
+				on[d] = on[d] || name == item.Text
 			}
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"paygate/pricing"
+	"paygate/pricing/filetree"
+	"paygate/pricing/spelling"
 )
 
 // Diagnostic is one finding about a sheet's file. A Warning does not keep the
@@ -64,8 +66,11 @@ func Parse(raw []byte) (*File, error) {
 	if len(raw) > MaxBytes {
 		return nil, &Invalid{[]Diagnostic{{Line: 1, Column: 1, Message: fmt.Sprintf("a price sheet has at most %d bytes, this has %d", MaxBytes, len(raw))}}}
 	}
-	root, found := parse(raw)
-	r := &reader{found: found}
+	root, faults := filetree.Parse("", raw)
+	r := &reader{}
+	for _, f := range faults {
+		r.found = append(r.found, Diagnostic{Line: f.Line, Column: f.Column, Field: f.Field, Message: f.Message})
+	}
 	f := &File{}
 	if root != nil {
 		spec := r.sheet(root, f)
@@ -91,27 +96,27 @@ func (r *reader) failed() bool {
 	return slices.ContainsFunc(r.found, func(d Diagnostic) bool { return !d.Warning })
 }
 
-func (r *reader) bad(n *node, field, format string, args ...any) {
-	r.found = append(r.found, Diagnostic{Line: max(1, n.line), Column: max(1, n.column), Field: field, Message: fmt.Sprintf(format, args...)})
+func (r *reader) bad(n *filetree.Node, field, format string, args ...any) {
+	r.found = append(r.found, Diagnostic{Line: max(1, n.Line), Column: max(1, n.Column), Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-func (r *reader) warn(n *node, field, message, suggestion string) {
-	r.found = append(r.found, Diagnostic{Line: max(1, n.line), Column: max(1, n.column), Field: field, Message: message, Suggestion: suggestion, Warning: true})
+func (r *reader) warn(n *filetree.Node, field, message, suggestion string) {
+	r.found = append(r.found, Diagnostic{Line: max(1, n.Line), Column: max(1, n.Column), Field: field, Message: message, Suggestion: suggestion, Warning: true})
 }
 
 // fields reads an object whose members are known. Each reader gets the value
 // and its full name.
-type fields map[string]func(n *node, field string)
+type fields map[string]func(n *filetree.Node, field string)
 
-func (r *reader) object(n *node, field string, known fields) {
-	if n.kind != object {
-		r.bad(n, field, "must be an object, not %s", n.kind)
+func (r *reader) object(n *filetree.Node, field string, known fields) {
+	if n.Kind != filetree.Object {
+		r.bad(n, field, "must be an object, not %s", n.Kind)
 		return
 	}
-	for _, m := range n.members {
-		name := join(field, m.name)
-		if read := known[m.name]; read != nil {
-			read(m.value, name)
+	for _, m := range n.Members {
+		name := join(field, m.Name)
+		if read := known[m.Name]; read != nil {
+			read(m.Value, name)
 			continue
 		}
 		names := make([]string, 0, len(known))
@@ -119,8 +124,8 @@ func (r *reader) object(n *node, field string, known fields) {
 			names = append(names, k)
 		}
 		slices.Sort(names)
-		d := Diagnostic{Line: m.line, Column: m.column, Field: name, Message: "there is no such field", Suggestion: "it may be " + strings.Join(names, ", ")}
-		if near := nearest(m.name, names); near != "" {
+		d := Diagnostic{Line: m.Line, Column: m.Column, Field: name, Message: "there is no such field", Suggestion: "it may be " + strings.Join(names, ", ")}
+		if near := spelling.Nearest(m.Name, names); near != "" {
 			d.Suggestion = fmt.Sprintf("did you mean %q?", near)
 		}
 		r.found = append(r.found, d)
@@ -132,37 +137,4 @@ func join(field, name string) string {
 		return name
 	}
 	return field + "." + name
-}
-
-// nearest is the known name that a wrong one most likely meant, or empty.
-func nearest(name string, known []string) string {
-	best, least := "", max(2, len(name)/3)+1
-	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"paygate/pricing/filetree"
 )
 
 // Source is where a configuration comes from.
@@ -58,10 +60,9 @@ func (d *decoder) readFile(path string, known settings) {
 		d.found = append(d.found, Diagnostic{File: path, Level: Bad, Message: message})
 		return
 	}
-	n, found := parse(path, raw)
-	for _, f := range found {
-		f.File = path
-		d.found = append(d.found, f)
+	n, faults := filetree.Parse(path, raw)
+	for _, f := range faults {
+		d.found = append(d.found, Diagnostic{File: path, Line: f.Line, Column: f.Column, Field: f.Field, Level: Bad, Message: f.Message})
 	}
 	if n != nil {
 		d.object("", n, known, later())
@@ -122,12 +123,12 @@ func flagName(setting string) string {
 
 // scalar reads what a variable or flag says: JSON where it is JSON, text
 // otherwise.
-func scalar(value string) *node {
-	if n, found := parseJSON([]byte(value)); n != nil && len(found) == 0 {
-		n.line, n.column = 0, 0
+func scalar(value string) *filetree.Node {
+	if n, found := filetree.JSON([]byte(value)); n != nil && len(found) == 0 {
+		n.Line, n.Column = 0, 0
 		return n
 	}
-	return &node{kind: text, text: value}
+	return &filetree.Node{Kind: filetree.Text, Text: value}
 }
 
 // whole checks what concerns more than one setting.

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/pricing/filetree"
+	"paygate/pricing/spelling"
 )
 
 // setting reads one value into its place, or says why it cannot.
-type setting func(d *decoder, path string, n *node)
+type setting func(d *decoder, path string, n *filetree.Node)
 
 // settings are the known members of an object.
 type settings map[string]setting
@@ -25,27 +27,27 @@ type decoder struct {
 	found []Diagnostic
 }
 
-func (d *decoder) bad(n *node, path, format string, args ...any) {
-	d.found = append(d.found, Diagnostic{File: d.file, Line: n.line, Column: n.column, Field: path, Level: Bad, Message: fmt.Sprintf(format, args...)})
+func (d *decoder) bad(n *filetree.Node, path, format string, args ...any) {
+	d.found = append(d.found, Diagnostic{File: d.file, Line: n.Line, Column: n.Column, Field: path, Level: Bad, Message: fmt.Sprintf(format, args...)})
 }
 
 // object reads the members of an object; what is unknown is said with the
 // nearest name, what is known but not built with a sentence.
-func (d *decoder) object(path string, n *node, known settings, later map[string]string) {
-	if n.kind != object {
-		d.bad(n, path, "must be an object, not %s", n.kind)
+func (d *decoder) object(path string, n *filetree.Node, known settings, later map[string]string) {
+	if n.Kind != filetree.Object {
+		d.bad(n, path, "must be an object, not %s", n.Kind)
 		return
 	}
-	for _, m := range n.members {
-		at := strings.TrimPrefix(path+"."+m.name, ".")
-		if set := known[m.name]; set != nil {
-			set(d, at, m.value)
+	for _, m := range n.Members {
+		at := strings.TrimPrefix(path+"."+m.Name, ".")
+		if set := known[m.Name]; set != nil {
+			set(d, at, m.Value)
 			continue
 		}
-		finding := Diagnostic{File: d.file, Line: m.line, Column: m.column, Field: at, Level: Bad, Message: "there is no such setting"}
-		if feature := later[m.name]; feature != "" {
+		finding := Diagnostic{File: d.file, Line: m.Line, Column: m.Column, Field: at, Level: Bad, Message: "there is no such setting"}
+		if feature := later[m.Name]; feature != "" {
 			finding.Message = "this version has no " + feature + " yet; remove the setting"
-		} else if near := nearest(m.name, slices.Sorted(maps.Keys(known))); near != "" {
+		} else if near := spelling.Nearest(m.Name, slices.Sorted(maps.Keys(known))); near != "" {
 			finding.Suggestion = fmt.Sprintf("did you mean %q?", near)
 		}
 		d.found = append(d.found, finding)
@@ -53,40 +55,40 @@ func (d *decoder) object(path string, n *node, known settings, later map[string]
 }
 
 func str(to *string) setting {
-	return func(d *decoder, path string, n *node) {
-		typed := n.line == 0 && (n.kind == number || n.kind == boolean) // a variable has no quotes
-		if n.kind != text && !typed {
-			d.bad(n, path, "must be text, not %s", n.kind)
+	return func(d *decoder, path string, n *filetree.Node) {
+		typed := n.Line == 0 && (n.Kind == filetree.Number || n.Kind == filetree.Boolean) // a variable has no quotes
+		if n.Kind != filetree.Text && !typed {
+			d.bad(n, path, "must be text, not %s", n.Kind)
 			return
 		}
-		*to = n.text
+		*to = n.Text
 	}
 }
 
 func word(to *string, of ...string) setting {
-	return func(d *decoder, path string, n *node) {
-		if n.kind != text || !slices.Contains(of, n.text) {
+	return func(d *decoder, path string, n *filetree.Node) {
+		if n.Kind != filetree.Text || !slices.Contains(of, n.Text) {
 			d.bad(n, path, "must be one of %s", strings.Join(of, ", "))
 			return
 		}
-		*to = n.text
+		*to = n.Text
 	}
 }
 
 func yes(to *bool) setting {
-	return func(d *decoder, path string, n *node) {
-		if n.kind != boolean {
-			d.bad(n, path, "must be true or false, not %s", n.kind)
+	return func(d *decoder, path string, n *filetree.Node) {
+		if n.Kind != filetree.Boolean {
+			d.bad(n, path, "must be true or false, not %s", n.Kind)
 			return
 		}
-		*to = n.text == "true"
+		*to = n.Text == "true"
 	}
 }
 
 func whole[T ~int | ~int64](to *T, least, most int64) setting {
-	return func(d *decoder, path string, n *node) {
-		v, err := strconv.ParseInt(n.text, 10, 64)
-		if n.kind != number || err != nil || v < least || v > most {
+	return func(d *decoder, path string, n *filetree.Node) {
+		v, err := strconv.ParseInt(n.Text, 10, 64)
+		if n.Kind != filetree.Number || err != nil || v < least || v > most {
 			d.bad(n, path, "must be a whole number from %d to %d", least, most)
 			return
 		}
@@ -98,7 +100,7 @@ func credits(to *pricing.Credits) setting { return whole(to, 0, int64(pricing.Ma
 
 // span reads a number of units: milliseconds, seconds.
 func span(to *time.Duration, unit time.Duration, most int64) setting {
-	return func(d *decoder, path string, n *node) {
+	return func(d *decoder, path string, n *filetree.Node) {
 		v := int64(-1)
 		if whole(&v, 0, most)(d, path, n); v >= 0 {
 			*to = time.Duration(v) * unit
@@ -107,42 +109,42 @@ func span(to *time.Duration, unit time.Duration, most int64) setting {
 }
 
 func texts(to *[]string) setting {
-	return func(d *decoder, path string, n *node) {
-		if n.kind != list {
-			d.bad(n, path, "must be a list of texts, not %s", n.kind)
+	return func(d *decoder, path string, n *filetree.Node) {
+		if n.Kind != filetree.List {
+			d.bad(n, path, "must be a list of texts, not %s", n.Kind)
 			return
 		}
-		*to = make([]string, len(n.items))
-		for i, item := range n.items {
+		*to = make([]string, len(n.Items))
+		for i, item := range n.Items {
 			str(&(*to)[i])(d, fmt.Sprintf("%s[%d]", path, i), item)
 		}
 	}
 }
 
 func pairs(to *map[string]string) setting {
-	return func(d *decoder, path string, n *node) {
-		if n.kind != object {
-			d.bad(n, path, "must be an object of texts, not %s", n.kind)
+	return func(d *decoder, path string, n *filetree.Node) {
+		if n.Kind != filetree.Object {
+			d.bad(n, path, "must be an object of texts, not %s", n.Kind)
 			return
 		}
 		*to = map[string]string{}
-		for _, m := range n.members {
+		for _, m := range n.Members {
 			v := ""
-			str(&v)(d, path+"."+m.name, m.value)
-			(*to)[m.name] = v
+			str(&v)(d, path+"."+m.Name, m.Value)
+			(*to)[m.Name] = v
 		}
 	}
 }
 
 func addresses(to *[]string) setting {
-	return func(d *decoder, path string, n *node) {
+	return func(d *decoder, path string, n *filetree.Node) {
 		texts(to)(d, path, n)
 		for i, a := range *to {
 			if _, err := netip.ParseAddr(a); err == nil {
 				continue
 			}
 			if _, err := netip.ParsePrefix(a); err != nil {
-				d.bad(n.items[i], fmt.Sprintf("%s[%d]", path, i), "%q is neither an address such as 10.0.0.1 nor a range such as 10.0.0.0/8", a)
+				d.bad(n.Items[i], fmt.Sprintf("%s[%d]", path, i), "%q is neither an address such as 10.0.0.1 nor a range such as 10.0.0.0/8", a)
 			}
 		}
 	}
@@ -152,7 +154,7 @@ func addresses(to *[]string) setting {
 func schema(a *All) settings {
 	var one Server
 	solo := func(set setting) setting { // serverCommand and its like describe the only server
-		return func(d *decoder, path string, n *node) {
+		return func(d *decoder, path string, n *filetree.Node) {
 			set(d, path, n)
 			if len(a.Servers) == 0 {
 				a.Servers = []Server{{}}
@@ -191,13 +193,13 @@ func later() map[string]string {
 }
 
 func servers(to *[]Server) setting {
-	return func(d *decoder, path string, n *node) {
-		if n.kind != list {
-			d.bad(n, path, "must be a list of servers, not %s", n.kind)
+	return func(d *decoder, path string, n *filetree.Node) {
+		if n.Kind != filetree.List {
+			d.bad(n, path, "must be a list of servers, not %s", n.Kind)
 			return
 		}
-		*to = make([]Server, len(n.items))
-		for i, item := range n.items {
+		*to = make([]Server, len(n.Items))
+		for i, item := range n.Items {
 			s := &(*to)[i]
 			d.object(fmt.Sprintf("%s[%d]", path, i), item, settings{"prefix": str(&s.Prefix), "serverCommand": str(&s.Command), "serverArgs": texts(&s.Args),
 				"remoteUrl": str(&s.URL), "env": pairs(&s.Env), "cwd": str(&s.Dir), "headers": pairs(&s.Headers), "isolation": word(&s.Isolation, "session", "shared")}, nil)
@@ -206,24 +208,24 @@ func servers(to *[]Server) setting {
 }
 
 func tools(to *map[string]Tool) setting {
-	return func(d *decoder, path string, n *node) {
-		if n.kind != object {
-			d.bad(n, path, "must be an object of tools, not %s", n.kind)
+	return func(d *decoder, path string, n *filetree.Node) {
+		if n.Kind != filetree.Object {
+			d.bad(n, path, "must be an object of tools, not %s", n.Kind)
 			return
 		}
 		*to = map[string]Tool{}
-		for _, m := range n.members {
+		for _, m := range n.Members {
 			var t Tool
-			d.object(path+"."+m.name, m.value, settings{"creditsPerCall": credits(&t.Price.PerCall), "creditsPerKbInput": credits(&t.Price.PerKBIn),
+			d.object(path+"."+m.Name, m.Value, settings{"creditsPerCall": credits(&t.Price.PerCall), "creditsPerKbInput": credits(&t.Price.PerKBIn),
 				"creditsPerKbOutput": credits(&t.Price.PerKBOut), "rateLimitPerMin": whole(&t.RateLimit, 0, 100000),
 				"timeoutMs": span(&t.Timeout, time.Millisecond, 86_400_000)}, map[string]string{"cacheTtlSeconds": "cache"})
-			(*to)[m.name] = t
+			(*to)[m.Name] = t
 		}
 	}
 }
 
 func quota(to *Quota) setting {
-	return func(d *decoder, path string, n *node) {
+	return func(d *decoder, path string, n *filetree.Node) {
 		most := int64(pricing.MaxCredits)
 		d.object(path, n, settings{"dailyCallLimit": whole(&to.DailyCalls, 0, most), "monthlyCallLimit": whole(&to.MonthlyCalls, 0, most),
 			"dailyCreditLimit": whole(&to.DailyCredits, 0, most), "monthlyCreditLimit": whole(&to.MonthlyCredits, 0, most)}, nil)
@@ -231,10 +233,10 @@ func quota(to *Quota) setting {
 }
 
 func cors(a *All) setting {
-	return func(d *decoder, path string, n *node) {
-		origin := func(d *decoder, path string, n *node) {
-			if n.kind == text {
-				a.CORSOrigin = []string{n.text}
+	return func(d *decoder, path string, n *filetree.Node) {
+		origin := func(d *decoder, path string, n *filetree.Node) {
+			if n.Kind == filetree.Text {
+				a.CORSOrigin = []string{n.Text}
 				return
 			}
 			texts(&a.CORSOrigin)(d, path, n)
@@ -244,16 +246,16 @@ func cors(a *All) setting {
 }
 
 func imports(to *map[string]pricing.Credits) setting {
-	return func(d *decoder, path string, n *node) {
-		if n.kind != object {
-			d.bad(n, path, "must be an object of keys and credits, not %s", n.kind)
+	return func(d *decoder, path string, n *filetree.Node) {
+		if n.Kind != filetree.Object {
+			d.bad(n, path, "must be an object of keys and credits, not %s", n.Kind)
 			return
 		}
 		*to = map[string]pricing.Credits{}
-		for _, m := range n.members {
+		for _, m := range n.Members {
 			var c pricing.Credits
-			credits(&c)(d, path, m.value) // the name is a secret
-			(*to)[m.name] = c
+			credits(&c)(d, path, m.Value) // the name is a secret
+			(*to)[m.Name] = c
 		}
 	}
 }
