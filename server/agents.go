@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -129,11 +130,26 @@ func (a *agents) outcome(w *World, x *mcp.Exchange, c *gate.Call, err error) (*m
 	}
 }
 
+// mostName bounds, in bytes, what of a call's own words is kept for good: the
+// journal is not a caller's storage.
+const mostName = 500
+
+func tooLong(what string, n int) error {
+	return &mcp.Error{Code: mcp.CodeInvalidParams, Message: fmt.Sprintf("%s has %d bytes; at most %d are accepted", what, n, mostName)}
+}
+
 // newCall reads what the gate must know out of params, which stay as they are.
 func (a *agents) newCall(w *World, who identity, x *mcp.Exchange, params json.RawMessage) (*gate.Call, error) {
 	tool := gjson.GetBytes(params, "name")
 	if tool.Type != gjson.String || tool.Str == "" {
 		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: `params.name must be the name of a tool, such as {"name":"echo","arguments":{}}`}
+	}
+	if len(tool.Str) > mostName {
+		return nil, tooLong("params.name", len(tool.Str))
+	}
+	run := x.HTTP.Header.Get("X-Run-Id")
+	if len(run) > mostName {
+		return nil, tooLong("the header X-Run-Id", len(run))
 	}
 	args := gjson.GetBytes(params, "arguments")
 	if args.Exists() && !args.IsObject() && args.Type != gjson.Null {
@@ -145,7 +161,7 @@ func (a *agents) newCall(w *World, who identity, x *mcp.Exchange, params json.Ra
 	c.Tool = tool.Str
 	c.In = int64(len(args.Raw))
 	c.IP = who.addr.String()
-	c.Run = x.HTTP.Header.Get("X-Run-Id")
+	c.Run = run
 	if t := who.terms; t != nil {
 		c.Key, c.Payer, c.Group, c.Plan, c.Tags = t.ID, t.Payer, t.Group, t.Plan, t.Tags
 	}

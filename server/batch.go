@@ -68,13 +68,24 @@ func (a *agents) batchCalls(w *World, who identity, x *mcp.Exchange) ([]*gate.Ca
 	for i, item := range items {
 		c, err := a.newCall(w, who, x, json.RawMessage(item.Raw))
 		if err != nil {
-			return nil, fmt.Errorf("calls[%d]: %w", i, err)
+			return nil, inBatch(i, err)
 		}
 		c.Request = &mcp.Message{ID: x.Request.ID, Method: "tools/call", Params: json.RawMessage(item.Raw)}
 		c.Send = x.Forward
 		calls[i] = c
 	}
 	return calls, nil
+}
+
+// inBatch says which entry of the batch an error is about.
+func inBatch(i int, err error) error {
+	var bad *mcp.Error
+	if !errors.As(err, &bad) {
+		return fmt.Errorf("params.calls[%d]: %w", i, err)
+	}
+	named := *bad
+	named.Message = fmt.Sprintf("params.calls[%d]: %s", i, bad.Message)
+	return &named
 }
 
 func (a *agents) batchItem(w *World, c *gate.Call) batchItem {

@@ -175,7 +175,27 @@ func TestABatchIsAllOrNothing(t *testing.T) {
 	if a := g.rpc(k.Key, "tools/call_batch", map[string]any{"calls": []any{}}); a.Error == nil || a.Error.Code != -32602 {
 		t.Errorf("an empty batch: %+v", a.Error)
 	}
+	a = g.rpc(k.Key, "tools/call_batch", map[string]any{"calls": []any{echo, map[string]any{"name": 7}}})
+	if a.Error == nil || !strings.Contains(a.Error.Message, "params.calls[1]") {
+		t.Errorf("a batch with a mistake does not say where: %+v", a.Error)
+	}
 	g.prove()
+}
+
+func TestWhatACallerSaysIsNotKeptAtAnyLength(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	k := g.key(nil)
+	if a := g.call(k.Key, strings.Repeat("x", 501), nil); a.Error == nil || a.Error.Code != -32602 {
+		t.Errorf("a name of 501 bytes: %+v", a.Error)
+	}
+	echo := map[string]any{"name": "echo", "arguments": map[string]any{}}
+	if a := g.rpc(k.Key, "tools/call", echo, "X-Run-Id", strings.Repeat("r", 501)); a.Error == nil || a.Error.Code != -32602 {
+		t.Errorf("a run of 501 bytes: %+v", a.Error)
+	}
+	if a := g.rpc(k.Key, "tools/call", echo, "X-Run-Id", strings.Repeat("r", 500)); a.Error != nil {
+		t.Errorf("a run of 500 bytes: %+v", a.Error)
+	}
 }
 
 func TestShadowModeMovesNothingAndKeepsSecurity(t *testing.T) {

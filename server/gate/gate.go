@@ -98,7 +98,10 @@ func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 	c.Took = g.Now().Sub(c.started)
 	c.Gate = c.Took - c.upstream
 	if kind := c.pending(err); kind != nil {
-		return g.park(ctx, c, kind)
+		if c.BatchN == 0 || kind.task != "" {
+			return g.park(ctx, c, kind)
+		}
+		c.Result, err = nil, errAsksInBatch
 	}
 	c.judge(err)
 	began := g.Now()
@@ -112,6 +115,10 @@ func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 	c.Note(Step{Name: "settle", Took: g.Now().Sub(began), Mark: "ok", Text: fmt.Sprintf("%d charged, on disk", c.Settlement.Charged)})
 	return err
 }
+
+// errAsksInBatch ends a call of a batch whose server asks for more first: one
+// answer for many calls has no place for a question.
+var errAsksInBatch = fmt.Errorf("%w: the tool asks for input before it can answer, which a batch cannot give; call it alone. It was not charged", mcp.ErrLost)
 
 // through runs the wraps; a panic in one of them loses the call, not the
 // gateway.
