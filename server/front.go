@@ -264,7 +264,9 @@ func (f *front) holder(actor api.Actor, r *http.Request) (api.Actor, error) {
 // answer reads the body, runs the route and writes what it gives.
 func (f *front) answer(w http.ResponseWriter, r *http.Request, route api.Route, actor api.Actor) {
 	if route.Raw != nil {
-		route.Raw(w, r.WithContext(api.WithActor(r.Context(), actor)))
+		if err := route.Raw(w, r.WithContext(api.WithActor(r.Context(), actor))); err != nil {
+			f.fail(w, r, err)
+		}
 		return
 	}
 	in := &api.Request{Query: r.URL.Query(), HTTP: r}
@@ -289,7 +291,7 @@ func (f *front) answer(w http.ResponseWriter, r *http.Request, route api.Route, 
 		f.fail(w, r, err)
 		return
 	}
-	writeJSON(w, r, route.Status, text)
+	api.WriteText(w, r, route.Status, text)
 }
 
 func (f *front) body(w http.ResponseWriter, r *http.Request, route api.Route) ([]byte, error) {
@@ -336,28 +338,10 @@ func (f *front) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if merr != nil {
 		text = []byte(`{"error":"Internal server error"}`)
 	}
-	writeJSON(w, r, e.Status, text)
-}
-
-func writeJSON(w http.ResponseWriter, r *http.Request, status int, text []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(text) // an error means that the client has gone
-	}
+	api.WriteText(w, r, e.Status, text)
 }
 
 // eventOf is an event of the request's actor, with its audit metadata.
 func eventOf(ctx context.Context, kind string, metadata map[string]any) journal.Event {
 	return journal.Event{Type: kind, Actor: api.ActorOf(ctx).ID, Data: data(metadata)}
-}
-
-// json writes an answer of a raw route.
-func (f *front) json(w http.ResponseWriter, r *http.Request, status int, out any) {
-	text, err := json.Marshal(out)
-	if err != nil {
-		f.fail(w, r, err)
-		return
-	}
-	writeJSON(w, r, status, text)
 }

@@ -104,19 +104,18 @@ func (s *Server) shadowDiff(_ context.Context, in nameIn) (shadowDiffOut, error)
 }
 
 // shadowReport gives one content in four forms.
-func (s *Server) shadowReport(w http.ResponseWriter, r *http.Request) {
+func (s *Server) shadowReport(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	window := shadow.Window{}
-	if from := dateOr(q.Get("from"), window.From); q.Get("from") != "" {
+	if from := api.DateOr(q.Get("from"), window.From); q.Get("from") != "" {
 		window.From = from
 	}
-	if to := dateOr(q.Get("to"), window.To); q.Get("to") != "" {
+	if to := api.DateOr(q.Get("to"), window.To); q.Get("to") != "" {
 		window.To = to
 	}
 	report, err := s.lab.Report(r.Context(), q.Get("name"), window)
 	if err != nil {
-		s.front.fail(w, r, labError(err))
-		return
+		return labError(err)
 	}
 	kind, text := "text/markdown; charset=utf-8", []byte(nil)
 	switch q.Get("format") {
@@ -130,15 +129,14 @@ func (s *Server) shadowReport(w http.ResponseWriter, r *http.Request) {
 		kind = "text/csv; charset=utf-8"
 		text, err = report.CSV()
 	default:
-		s.front.json(w, r, http.StatusOK, report)
-		return
+		return api.WriteJSON(w, r, http.StatusOK, report)
 	}
 	if err != nil {
-		s.front.fail(w, r, err)
-		return
+		return err
 	}
 	w.Header().Set("Content-Type", kind)
 	_, _ = w.Write(text) // an error means that the reader has gone
+	return nil
 }
 
 type statementIn struct {
@@ -177,7 +175,7 @@ func (s *Server) shadowReplay(ctx context.Context, in replayIn) (replayOut, erro
 		return replayOut{}, labError(err)
 	}
 	request := shadow.ReplayRequest{Candidates: []shadow.Candidate{candidate}, WhatIf: in.WhatIf}
-	request.Window.From, request.Window.To = dateOr(in.From, request.Window.From), dateOr(in.To, request.Window.To)
+	request.Window.From, request.Window.To = api.DateOr(in.From, request.Window.From), api.DateOr(in.To, request.Window.To)
 	reports, err := s.lab.Replay(ctx, request, func(float64) {})
 	return labAnswer(replayOut{reports}, err)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -103,4 +104,34 @@ func (l *Logs) after(n int) (lines []api.LogLine, next int, wake <-chan struct{}
 		lines = append(lines, l.ring.lines[n-l.ring.first:]...)
 	}
 	return lines, next, l.ring.wake
+}
+
+// logLines gives the log's last lines, or follows it.
+func (s *Server) logLines(w http.ResponseWriter, r *http.Request) error {
+	logs := s.opts.Logs
+	if logs == nil {
+		logs = NewLogs()
+	}
+	lines, next, wake := logs.after(0)
+	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		if lines == nil {
+			lines = []api.LogLine{}
+		}
+		return api.WriteJSON(w, r, http.StatusOK, linesOut{lines})
+	}
+	out := api.OpenStream(w, r, s.ended)
+	defer out.Close()
+	for {
+		for _, l := range lines {
+			if !out.Send("line", "", l) {
+				return nil
+			}
+		}
+		select {
+		case <-wake:
+		case <-out.Context().Done():
+			return nil
+		}
+		lines, next, wake = logs.after(next)
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/server/api"
+	"paygate/server/report"
 	"paygate/store/journal"
 )
 
@@ -63,7 +64,7 @@ func (c *counters) call(call *journal.Call) {
 	if call.Outcome == pricing.Denied {
 		status = "denied"
 		if len(call.Findings) > 0 {
-			reason := identifier(call.Findings[0])
+			reason := report.Identifier(call.Findings[0])
 			c.denied.WithLabelValues(reason).Inc()
 			if reason == "rate_limited" || reason == "tool_rate_limited" {
 				c.limited.WithLabelValues(tool).Inc()
@@ -91,12 +92,12 @@ func (c *counters) tool(name string) string {
 }
 
 // metrics serves them; it needs no key unless the configuration says so.
-func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) error {
 	if s.settings.Load().MetricsNeedKey {
 		if _, role, ok := s.keys.AdminKey(r.Header.Get("X-Admin-Key")); !ok || role < api.Viewer {
-			s.front.fail(w, r, api.Unauthorized("Invalid admin key"))
-			return
+			return api.Unauthorized("Invalid admin key")
 		}
 	}
 	promhttp.HandlerFor(s.counters.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	return nil
 }

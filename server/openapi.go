@@ -12,14 +12,14 @@ import (
 )
 
 // openapi writes the routes as an OpenAPI 3.1 document. It is made once.
-func (s *Server) openapi(w http.ResponseWriter, r *http.Request) {
+func (s *Server) openapi(w http.ResponseWriter, r *http.Request) error {
 	text, err := s.document()
 	if err != nil {
-		s.front.fail(w, r, err)
-		return
+		return err
 	}
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	writeJSON(w, r, http.StatusOK, text)
+	api.WriteText(w, r, http.StatusOK, text)
+	return nil
 }
 
 // describe makes the document of the routes.

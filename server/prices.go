@@ -32,12 +32,12 @@ func (s *Server) getPrices(ctx context.Context, _ api.None) (api.Prices, error) 
 	if w.Config.Sheet().Hash() != out.Sheet {
 		out.Source = "prices"
 	}
-	use := s.follow.lastHour()
+	use := s.follower.LastHour()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		p := w.Way.Sheet.Tool(name)
 		u := use[name]
 		out.Tools = append(out.Tools, api.PriceRow{Tool: name, Known: known[name], Own: slices.Contains(w.Way.Sheet.Tools(), name), PerCall: int64(p.PerCall), PerKBIn: int64(p.PerKBIn),
-			PerKBOut: int64(p.PerKBOut), RateLimitPerMin: w.Config.Tools[name].RateLimit, CallsPerHour: float64(u.calls), CreditsPerHour: float64(u.credits)})
+			PerKBOut: int64(p.PerKBOut), RateLimitPerMin: w.Config.Tools[name].RateLimit, CallsPerHour: float64(u.Calls), CreditsPerHour: float64(u.Credits)})
 	}
 	return out, nil
 }

@@ -111,7 +111,7 @@ type readyOut struct {
 	Checks    map[string]bool `json:"checks"`
 }
 
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 	connected := false
 	for _, st := range s.servers.Status() {
 		connected = connected || st.State == upstream.Ready
@@ -123,7 +123,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if !out.Ready {
 		status = http.StatusServiceUnavailable
 	}
-	s.front.json(w, r, status, out)
+	return api.WriteJSON(w, r, status, out)
 }
 
 // toolCredits is what a call of each tool with a price of its own costs.
@@ -229,24 +229,24 @@ func (s *Server) pricing(ctx context.Context, _ api.None) (pricingOut, error) {
 	return out, nil
 }
 
-func (s *Server) robots(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) robots(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("User-agent: *\nDisallow: /\n"))
+	return nil
 }
 
-func (s *Server) card(w http.ResponseWriter, r *http.Request) {
+func (s *Server) card(w http.ResponseWriter, r *http.Request) error {
 	c, world := s.settings.Load(), s.world.Load()
 	pay, err := s.payment(r.Context(), api.None{})
 	if err != nil {
-		s.front.fail(w, r, err)
-		return
+		return err
 	}
 	payment := map[string]any{"required": !world.Way.Observe, "model": pay.BillingModel, "currency": "credits", "x402Compatible": true, "toolCount": pay.ToolCount, "freeToolCount": pay.FreeTools}
 	if pay.Default != nil {
 		payment["defaultPrice"] = *pay.Default
 	}
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	s.front.json(w, r, http.StatusOK, map[string]any{"name": c.Name, "version": s.opts.Version, "description": "MCP tools behind PayGate, priced per call",
+	return api.WriteJSON(w, r, http.StatusOK, map[string]any{"name": c.Name, "version": s.opts.Version, "description": "MCP tools behind PayGate, priced per call",
 		"protocol": "mcp", "transport": []string{"streamable-http"}, "auth": map[string]bool{"apiKey": true, "bearer": true, "oauth2": false},
 		"capabilities": map[string]bool{"tools": true, "resources": true, "prompts": true, "elicitation": true, "tasks": true}, "payment": payment,
 		"endpoints": map[string]string{"mcp": "/mcp", "pricing": "/pricing", "paymentMetadata": "/.well-known/mcp-payment", "health": "/health",

@@ -22,10 +22,12 @@ import (
 
 	"paygate/server/api"
 	"paygate/server/config"
+	"paygate/server/feature/live"
 	"paygate/server/gate"
 	"paygate/server/keys"
 	"paygate/server/mcp"
 	"paygate/server/mcp/bridge"
+	"paygate/server/report"
 	"paygate/server/upstream"
 	"paygate/shadow"
 	"paygate/store"
@@ -50,19 +52,20 @@ type Options struct {
 
 // Server is the gateway. Make it with New, serve with Run, end with Close.
 type Server struct {
-	opts      Options
-	book      *ledger.Book
-	keys      *keys.Directory
-	servers   *upstream.Servers
-	endpoint  *mcp.Endpoint
-	gate      *gate.Gate
-	front     *front
-	others    *limiter // calls that are not charged
-	follow    *follow
-	inspector *inspector
-	counters  *counters
-	lab       *shadow.Lab
-	document  func() ([]byte, error) // OpenAPI
+	opts     Options
+	book     *ledger.Book
+	keys     *keys.Directory
+	servers  *upstream.Servers
+	endpoint *mcp.Endpoint
+	gate     *gate.Gate
+	front    *front
+	others   *limiter // calls that are not charged
+	follower *live.Follower
+	reports  *report.Reports
+	feed     *live.Feed
+	counters *counters
+	lab      *shadow.Lab
+	document func() ([]byte, error) // OpenAPI
 
 	proving sync.Mutex
 	proof   api.Proof // behind proving
@@ -85,7 +88,7 @@ type Server struct {
 // error wraps store.ErrLocked, store.ErrTooNew or store.ErrCorrupt where that
 // is the matter.
 func New(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follow: newFollow(o.Now), inspector: newInspector()}
+	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follower: live.New(o.Now)}
 	s.settings.Store(&o.Config)
 	if err := s.openState(ctx); err != nil {
 		return nil, err
@@ -110,7 +113,7 @@ func (s *Server) openState(ctx context.Context) error {
 
 func (s *Server) build(ctx context.Context) error {
 	var err error
-	s.keys, err = keys.Open(keys.Options{Book: s.book, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log, Limits: s.keyLimits, Use: s.follow})
+	s.keys, err = keys.Open(keys.Options{Book: s.book, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log, Limits: s.keyLimits, Use: s.follower})
 	if err != nil {
 		return err
 	}
@@ -120,7 +123,10 @@ func (s *Server) build(ctx context.Context) error {
 	if err := s.keys.Import(ctx, s.opts.Config.ImportKeys); err != nil {
 		return err
 	}
-	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log, Trace: s.inspector.see}
+	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.ended = s.ctx.Done()
+	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Now: s.opts.Now, Sheet: sheetOf(s.book.DB()), Proof: s.proofNow, Ended: s.ended})
+	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log, Trace: s.reports.Inspector.See}
 	if err := s.Compile(ctx); err != nil {
 		return err
 	}
@@ -149,19 +155,25 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile})
+	s.feed = live.NewFeed(live.Options{Follower: s.follower, Reports: s.reports, Book: s.book, Keys: s.keys, Now: s.opts.Now, Started: s.started,
+		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Ended: s.ended})
 	s.counters = newCounters(s)
 	s.document = describe(s.routes(), "PayGate", s.opts.Version)
 	s.handler = s.mount()
-	s.watch(ctx)
+	s.watch()
 	return nil
 }
 
+// about is what the gateway says of itself in every frame of the feed.
+func (s *Server) about() api.Live {
+	w := s.world.Load()
+	return api.Live{Mode: modeName(w.Way.Observe), Demo: s.opts.Demo, Name: w.Config.Name, Version: s.opts.Version, Servers: s.serverList()}
+}
+
 // watch starts the readers of the journal, which run until Close.
-func (s *Server) watch(ctx context.Context) {
-	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.ended = s.ctx.Done()
+func (s *Server) watch() {
 	begin := s.book.Journal().Last()
-	s.loops.Go(func() { s.follow.run(s.ctx, s.book.Journal()) })
+	s.loops.Go(func() { s.follower.Run(s.ctx, s.book.Journal()) })
 	s.loops.Go(func() {
 		if err := s.lab.Run(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.opts.Log.Error("the pricing lab stopped; calls are not concerned", "error", err)

@@ -46,9 +46,10 @@ type Route struct {
 	In, Out      reflect.Type // nil for raw routes and where there is none
 
 	// Do answers with a value that becomes JSON. Raw answers by itself: event
-	// streams, files, pages. One of them is set.
+	// streams, files, pages; an error is one that came before the answer began.
+	// One of them is set.
 	Do  func(ctx context.Context, r *Request) (any, error)
-	Raw http.HandlerFunc
+	Raw func(w http.ResponseWriter, r *http.Request) error
 }
 
 // Request is what a route's function gets before its body is decoded.
@@ -88,7 +89,7 @@ func (r Route) Created() Route {
 }
 
 // RawRoute makes a route that answers by itself.
-func RawRoute(method, path string, role Role, summary string, fn http.HandlerFunc) Route {
+func RawRoute(method, path string, role Role, summary string, fn func(http.ResponseWriter, *http.Request) error) Route {
 	return Route{Method: method, Path: path, Role: role, Summary: summary, Status: http.StatusOK, Raw: fn}
 }
 

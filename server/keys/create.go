@@ -3,7 +3,6 @@ package keys
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"paygate/pricing"
@@ -163,20 +162,9 @@ func (d *Directory) expiry(in api.Number, at *string) (*time.Time, error) {
 	if at == nil || *at == "" {
 		return nil, nil
 	}
-	t, err := parseDate(*at)
+	t, err := api.ParseDate(*at)
 	if err != nil {
 		return nil, api.BadRequest(noDate)
 	}
 	return &t, nil
-}
-
-func parseDate(text string) (time.Time, error) {
-	var err error
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02", "2006-01", "2006"} {
-		var t time.Time
-		if t, err = time.Parse(layout, strings.TrimSpace(text)); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, err
 }

@@ -60,7 +60,7 @@ func (d *Directory) movements(ctx context.Context, k *Key, in historyIn) ([]move
 	if err := d.opts.Book.Flush(ctx); err != nil {
 		return nil, 0, err
 	}
-	since, err := parseDate(in.Since)
+	since, err := api.ParseDate(in.Since)
 	if in.Since != "" && err != nil {
 		return nil, 0, api.BadRequest("since must be a date such as 2026-03-01T12:00:00Z")
 	}

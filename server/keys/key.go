@@ -75,6 +75,14 @@ func (k *Key) masked() string { return k.Prefix[:min(7, len(k.Prefix))] + "..." 
 // shown is the other way: the first ten.
 func (k *Key) shown() string { return k.Prefix + "..." }
 
+// Shown is a key as logs and reports name it: masked.
+func (d *Directory) Shown(id string) string {
+	if k := d.Get(id); k != nil {
+		return k.Prefix[:min(7, len(k.Prefix))] + "..." + k.Last4
+	}
+	return "***"
+}
+
 func (k *Key) account() journal.Account { return journal.KeyAccount(k.ID) }
 
 // terms are the record as the gate sees it.

@@ -195,7 +195,7 @@ func (d *Directory) usage(ctx context.Context, in usageIn) (usageOut, error) {
 	if err != nil {
 		return usageOut{}, err
 	}
-	since, err := parseDate(in.Since)
+	since, err := api.ParseDate(in.Since)
 	if in.Since != "" && err != nil {
 		return usageOut{}, api.BadRequest("since must be a date such as 2026-03-01T12:00:00Z")
 	}

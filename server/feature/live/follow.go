@@ -1,18 +1,21 @@
-package server
+// Package live shows what happens now: the sums that people watch, followed
+// behind the journal, and the stream of frames that the dashboard draws. No
+// call waits for it.
+package live
 
 import (
 	"context"
 	"sync"
 	"time"
 
-	"paygate/pricing"
+	"paygate/server/report"
 	"paygate/store/journal"
 )
 
-// follow reads the journal behind the calls and keeps the sums that people
+// Follower reads the journal behind the calls and keeps the sums that people
 // watch: rates, latencies, tools, keys, reasons. It is a reader like any other:
 // no call waits for it, and after a restart it reads the last day again.
-type follow struct {
+type Follower struct {
 	now func() time.Time
 
 	mu    sync.Mutex
@@ -32,15 +35,16 @@ type follow struct {
 // mostRows is how many calls the follower remembers for live lists.
 const mostRows = 2000
 
-func newFollow(now func() time.Time) *follow {
-	f := &follow{now: now, keys: map[string]*keyUse{}}
+// New makes a follower that has seen nothing.
+func New(now func() time.Time) *Follower {
+	f := &Follower{now: now, keys: map[string]*keyUse{}}
 	f.fine, f.mid, f.wide = newSeries(5*time.Second, 61), newSeries(time.Minute, 61), newSeries(time.Hour, 14*24+1)
 	f.today.keys = map[string]bool{}
 	return f
 }
 
-// run follows until ctx ends.
-func (f *follow) run(ctx context.Context, j *journal.Journal) {
+// Run follows until ctx ends.
+func (f *Follower) Run(ctx context.Context, j *journal.Journal) {
 	after, err := j.SeqAt(f.now().Add(-24 * time.Hour))
 	if err != nil || after == 0 {
 		after = 1
@@ -50,7 +54,7 @@ func (f *follow) run(ctx context.Context, j *journal.Journal) {
 	}
 }
 
-func (f *follow) event(e *journal.Event) {
+func (f *Follower) event(e *journal.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seq = e.Seq
@@ -69,20 +73,12 @@ func (f *follow) event(e *journal.Event) {
 	}
 }
 
-// due is what a call was charged, or would have been.
-func due(c *journal.Call) int64 {
-	if c.Observed {
-		return int64(c.Would)
-	}
-	return int64(c.Charged)
-}
-
-func (f *follow) countToday(at time.Time, c *journal.Call) {
+func (f *Follower) countToday(at time.Time, c *journal.Call) {
 	if day := at.UTC().YearDay(); day != f.today.day {
 		f.today.day, f.today.credits = day, 0
 		clear(f.today.keys)
 	}
-	f.today.credits += due(c)
+	f.today.credits += report.Due(c)
 	if c.Key != "" {
 		f.today.keys[c.Key] = true
 	}
@@ -103,8 +99,8 @@ func (k *keyUse) roll(hour int64) {
 	}
 }
 
-func (f *follow) countKey(at time.Time, c *journal.Call) {
-	if c.Key == "" || due(c) == 0 {
+func (f *Follower) countKey(at time.Time, c *journal.Call) {
+	if c.Key == "" || report.Due(c) == 0 {
 		return
 	}
 	hour := at.Unix() / 3600
@@ -115,19 +111,19 @@ func (f *follow) countKey(at time.Time, c *journal.Call) {
 	}
 	k.roll(hour)
 	if k.hour-hour < 24 {
-		k.spent[hour%24] += due(c)
+		k.spent[hour%24] += report.Due(c)
 	}
 }
 
 // BurnPerHour is the credits that a key has spent in the last 60 minutes, the
 // hour before counted by the share of it that lies in them.
-func (f *follow) BurnPerHour(id string) float64 {
+func (f *Follower) BurnPerHour(id string) float64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.burn(id)
 }
 
-func (f *follow) burn(id string) float64 {
+func (f *Follower) burn(id string) float64 {
 	k := f.keys[id]
 	if k == nil {
 		return 0
@@ -140,13 +136,13 @@ func (f *follow) burn(id string) float64 {
 }
 
 // Spark is the credits an hour of the last 24 hours, oldest first.
-func (f *follow) Spark(id string) []float64 {
+func (f *Follower) Spark(id string) []float64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.spark(id, 24)
 }
 
-func (f *follow) spark(id string, hours int) []float64 {
+func (f *Follower) spark(id string, hours int) []float64 {
 	out := make([]float64, hours)
 	k := f.keys[id]
 	if k == nil {
@@ -160,75 +156,21 @@ func (f *follow) spark(id string, hours int) []float64 {
 	return out
 }
 
-// toolUse is what one tool did in the last hour.
-type toolUse struct{ calls, credits int64 }
+// ToolUse is what one tool did.
+type ToolUse struct{ Calls, Credits int64 }
 
-func (f *follow) lastHour() map[string]toolUse {
+// LastHour is what each tool did in the last hour.
+func (f *Follower) LastHour() map[string]ToolUse {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := map[string]toolUse{}
+	out := map[string]ToolUse{}
 	for _, b := range f.mid.window(f.now()) {
 		for name, t := range b.tools {
 			u := out[name]
-			u.calls += t.calls
-			u.credits += t.credits
+			u.Calls += t.calls
+			u.Credits += t.credits
 			out[name] = u
 		}
 	}
 	return out
-}
-
-// sums are what a stretch of time adds up to.
-type sums struct {
-	calls, failed, denied, credits int64
-	latency, gate                  histogram
-	bands                          []int
-	tools                          map[string]*toolSum
-	keys                           map[string]int64
-	reasons                        map[string]int64
-}
-
-type toolSum struct {
-	calls, failed, credits int64
-	latency                histogram
-}
-
-func newSums() *sums {
-	return &sums{tools: map[string]*toolSum{}, keys: map[string]int64{}, reasons: map[string]int64{}, bands: make([]int, len(latencyBands())+1)}
-}
-
-func (s *sums) count(c *journal.Call) {
-	s.calls++
-	s.credits += due(c)
-	ms := float64(c.Took) / float64(time.Millisecond)
-	slot := bandOf(ms)
-	if c.Outcome == pricing.Denied {
-		s.denied++
-		if len(c.Findings) > 0 {
-			s.reasons[identifier(c.Findings[0])]++
-		}
-	} else {
-		s.latency.add(slot)
-		s.gate.add(bandOf(float64(c.Gate) / float64(time.Millisecond)))
-		band := 0
-		for band < len(s.bands)-1 && ms > latencyBands()[band] {
-			band++
-		}
-		s.bands[band]++
-	}
-	t := s.tools[c.Tool]
-	if t == nil {
-		t = &toolSum{}
-		s.tools[c.Tool] = t
-	}
-	t.calls++
-	t.credits += due(c)
-	t.latency.add(slot)
-	if c.Outcome == pricing.Failed || c.Outcome == pricing.Lost {
-		s.failed++
-		t.failed++
-	}
-	if c.Key != "" {
-		s.keys[c.Key] += due(c)
-	}
 }

@@ -1,8 +1,7 @@
-package server
+package live
 
 import (
 	"math"
-	"strings"
 	"time"
 
 	"paygate/server/api"
@@ -109,9 +108,3 @@ func (h *histogram) quantile(q float64) float64 {
 }
 
 func latencyBands() []float64 { return api.LatencyBands() }
-
-// identifier is a reason without its detail.
-func identifier(reason string) string {
-	id, _, _ := strings.Cut(reason, ":")
-	return id
-}

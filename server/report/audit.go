@@ -1,9 +1,8 @@
-package server
+package report
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,16 +25,18 @@ type auditRow struct {
 	Metadata json.RawMessage `json:"metadata"`
 }
 
-func (s *Server) auditRow(e *journal.Event) auditRow {
+func (p *Reports) auditRow(e *journal.Event) auditRow {
 	r := auditRow{ID: e.Seq, At: e.At, Type: e.Type, Actor: e.Actor, Metadata: e.Data}
 	if c := e.Call; c != nil {
-		r.Type, r.Actor = "gate.allow", s.shownKey(c.Key)
+		r.Type, r.Actor = "gate.allow", p.opts.Keys.Shown(c.Key)
 		meta := map[string]any{"requestId": c.ID, "tool": c.Tool, "credits": c.Charged}
 		if c.Outcome == pricing.Denied {
 			r.Type = "gate.deny"
 			meta["errorCode"], meta["reason"] = -32402, strings.Join(c.Findings, ", ")
 		}
-		r.Metadata = data(meta)
+		if text, err := json.Marshal(meta); err == nil { // texts and numbers: it always is
+			r.Metadata = text
+		}
 		r.Message = r.Type + " " + c.Tool
 		return r
 	}
@@ -43,7 +44,7 @@ func (s *Server) auditRow(e *journal.Event) auditRow {
 		r.Metadata = json.RawMessage("{}")
 	}
 	r.Message = r.Type
-	if name := s.keys.Name(e.Subject); name != "" {
+	if name := p.opts.Keys.Name(e.Subject); name != "" {
 		r.Message += " " + name
 	}
 	return r
@@ -66,26 +67,26 @@ type auditOut struct {
 	Offset int        `json:"offset"`
 }
 
-func (s *Server) audit(ctx context.Context, in auditIn) (auditOut, error) {
-	return s.auditPage(ctx, in, int(in.Limit.Or(100, 1, 1000)))
+func (p *Reports) audit(ctx context.Context, in auditIn) (auditOut, error) {
+	return p.auditPage(ctx, in, int(in.Limit.Or(100, 1, 1000)))
 }
 
-func (s *Server) auditPage(ctx context.Context, in auditIn, limit int) (auditOut, error) {
+func (p *Reports) auditPage(ctx context.Context, in auditIn, limit int) (auditOut, error) {
 	out := auditOut{Events: []auditRow{}, Limit: limit, Offset: int(in.Offset.Or(0, 0, mostScanned))}
-	since, until := dateOr(in.Since, time.Time{}), dateOr(in.Until, time.Time{})
+	since, until := api.DateOr(in.Since, time.Time{}), api.DateOr(in.Until, time.Time{})
 	types := strings.FieldsFunc(in.Types+","+in.Type, func(r rune) bool { return r == ',' || r == ' ' })
-	if err := s.book.Flush(ctx); err != nil {
+	if err := p.opts.Book.Flush(ctx); err != nil {
 		return out, err
 	}
 	seen := 0
-	err := s.book.Journal().Scan(ctx.Done(), 0, func(e *journal.Event) bool {
+	err := p.opts.Book.Journal().Scan(ctx.Done(), 0, func(e *journal.Event) bool {
 		if seen++; e.At.Before(since) || seen > mostScanned {
 			return false
 		}
 		if e.Call != nil && len(types) == 0 || !until.IsZero() && e.At.After(until) { // calls only when asked for
 			return true
 		}
-		r := s.auditRow(e)
+		r := p.auditRow(e)
 		if len(types) > 0 && !slices.Contains(types, r.Type) || in.Actor != "" && !strings.Contains(r.Actor, in.Actor) {
 			return true
 		}
@@ -98,24 +99,22 @@ func (s *Server) auditPage(ctx context.Context, in auditIn, limit int) (auditOut
 	return out, err
 }
 
-func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request) {
+func (p *Reports) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	in := auditIn{Types: q.Get("types"), Since: q.Get("since"), Until: q.Get("until")}
 	in.Limit.SetText(q.Get("limit"))
-	out, err := s.auditPage(r.Context(), in, int(in.Limit.Or(1000, 1, 5000)))
+	out, err := p.auditPage(r.Context(), in, int(in.Limit.Or(1000, 1, 5000)))
 	if err != nil {
-		s.front.fail(w, r, err)
-		return
+		return err
 	}
 	if q.Get("format") != "csv" {
-		s.front.json(w, r, http.StatusOK, map[string]any{"count": len(out.Events), "events": out.Events, "limit": out.Limit, "offset": out.Offset, "total": out.Total})
-		return
+		return api.WriteJSON(w, r, http.StatusOK, map[string]any{"count": len(out.Events), "events": out.Events, "limit": out.Limit, "offset": out.Offset, "total": out.Total})
 	}
 	rows := [][]string{{"id", "timestamp", "type", "actor", "message"}}
 	for _, e := range out.Events {
 		rows = append(rows, []string{strconv.FormatUint(e.ID, 10), e.At.Format(time.RFC3339Nano), e.Type, e.Actor, e.Message})
 	}
-	s.writeCSV(w, r, "audit", rows)
+	return api.WriteCSV(w, "audit", p.opts.Now(), rows)
 }
 
 type auditStatsOut struct {
@@ -127,11 +126,11 @@ type auditStatsOut struct {
 	Newest   *time.Time     `json:"newestEvent"`
 }
 
-func (s *Server) auditStats(ctx context.Context, _ api.None) (auditStatsOut, error) {
+func (p *Reports) auditStats(ctx context.Context, _ api.None) (auditStatsOut, error) {
 	out := auditStatsOut{ByType: map[string]int{}}
-	now := s.opts.Now()
+	now := p.opts.Now()
 	seen := 0
-	err := s.book.Journal().Scan(ctx.Done(), 0, func(e *journal.Event) bool {
+	err := p.opts.Book.Journal().Scan(ctx.Done(), 0, func(e *journal.Event) bool {
 		if seen++; seen > mostScanned {
 			return false
 		}
@@ -158,107 +157,28 @@ func (s *Server) auditStats(ctx context.Context, _ api.None) (auditStatsOut, err
 
 // auditEvents streams the audit trail as it grows. Last-Event-ID, or ?after=,
 // goes on where an earlier stream ended.
-func (s *Server) auditEvents(w http.ResponseWriter, r *http.Request) {
+func (p *Reports) auditEvents(w http.ResponseWriter, r *http.Request) error {
 	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-		s.front.fail(w, r, api.BadRequest("This is an event stream: send Accept: text/event-stream"))
-		return
+		return api.BadRequest("This is an event stream: send Accept: text/event-stream")
 	}
 	types := strings.FieldsFunc(r.URL.Query().Get("types"), func(r rune) bool { return r == ',' })
-	after := s.book.Journal().Last()
+	after := p.opts.Book.Journal().Last()
 	for _, text := range []string{r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after")} {
 		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
 			after = n
 		}
 	}
-	out := s.stream(w, r)
-	defer out.stop()
-	out.send("connected", "", map[string]any{"message": "Connected to the audit stream", "filters": map[string]any{"types": types}})
-	for e, err := range s.book.Journal().TailErr(out.ctx, after) {
+	out := api.OpenStream(w, r, p.opts.Ended)
+	defer out.Close()
+	out.Send("connected", "", map[string]any{"message": "Connected to the audit stream", "filters": map[string]any{"types": types}})
+	for e, err := range p.opts.Book.Journal().TailErr(out.Context(), after) {
 		if err != nil {
-			return
+			return nil // the reader is gone
 		}
-		row := s.auditRow(e)
-		if (len(types) == 0 || slices.Contains(types, row.Type)) && !out.send("audit", strconv.FormatUint(e.Seq, 10), row) {
-			return
-		}
-	}
-}
-
-// events is an event stream to one reader. Sending fails once the reader is
-// gone or too slow.
-type events struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	ctx     context.Context
-	cancel  context.CancelFunc
-	server  *Server
-	turn    chan struct{} // held while writing
-	done    chan struct{}
-}
-
-const (
-	keepAlive = 15 * time.Second
-	slowest   = 10 * time.Second // how long a reader may take to accept an event
-)
-
-// stream begins an event stream and keeps it alive.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request) *events {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	e := &events{w: w, control: http.NewResponseController(w), server: s, turn: make(chan struct{}, 1), done: make(chan struct{})}
-	e.ctx, e.cancel = context.WithCancel(r.Context())
-	go e.alive()
-	return e
-}
-
-func (e *events) alive() {
-	defer close(e.done)
-	t := time.NewTicker(keepAlive)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			if !e.write([]byte(": keep-alive\n\n")) {
-				return
-			}
-		case <-e.server.ended:
-			e.cancel()
-			return
-		case <-e.ctx.Done():
-			return
+		row := p.auditRow(e)
+		if (len(types) == 0 || slices.Contains(types, row.Type)) && !out.Send("audit", strconv.FormatUint(e.Seq, 10), row) {
+			return nil // the reader is gone
 		}
 	}
-}
-
-func (e *events) send(name, id string, v any) bool {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return false
-	}
-	b := make([]byte, 0, len(text)+64)
-	if id != "" {
-		b = fmt.Appendf(b, "id: %s\n", id)
-	}
-	b = fmt.Appendf(b, "event: %s\ndata: %s\n\n", name, text)
-	return e.write(b)
-}
-
-func (e *events) write(b []byte) bool {
-	e.turn <- struct{}{}
-	defer func() { <-e.turn }()
-	_ = e.control.SetWriteDeadline(time.Now().Add(slowest)) // in process there is none
-	if _, err := e.w.Write(b); err != nil {
-		e.cancel()
-		return false
-	}
-	_ = e.control.Flush()
-	return e.ctx.Err() == nil
-}
-
-// stop ends the stream's own goroutine.
-func (e *events) stop() {
-	e.cancel()
-	<-e.done
+	return nil
 }

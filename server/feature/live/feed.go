@@ -1,48 +1,78 @@
-package server
+package live
 
 import (
 	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
-	"paygate/pricing"
 	"paygate/server/api"
 	"paygate/server/api/filter"
+	"paygate/server/keys"
+	"paygate/server/report"
 	"paygate/server/upstream"
 	"paygate/store/journal"
+	"paygate/store/ledger"
 )
 
-// live streams frames of what happens: each is whole, so that a reader that
+// Options are what the feed shows beside what its follower has seen.
+type Options struct {
+	Follower  *Follower
+	Reports   *report.Reports
+	Book      *ledger.Book
+	Keys      *keys.Directory
+	Now       func() time.Time
+	Started   time.Time
+	Separator string          // between a server's prefix and a tool's name
+	About     func() api.Live // name, version, mode and servers of now
+	Sessions  func() int
+	Proof     func() api.Proof
+	Ended     <-chan struct{} // closed when event streams must end
+}
+
+// Feed streams what happens now.
+type Feed struct {
+	Options
+}
+
+// NewFeed makes a feed.
+func NewFeed(o Options) *Feed { return &Feed{o} }
+
+// Routes are the feed's operations.
+func (d *Feed) Routes() []api.Route {
+	return []api.Route{api.RawRoute("GET", "/admin/live", api.Viewer, "What happens now (server-sent events)", d.stream)}
+}
+
+// stream sends frames of what happens: each is whole, so that a reader that
 // missed some is right again at the next.
-func (s *Server) live(w http.ResponseWriter, r *http.Request) {
+func (d *Feed) stream(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	keep, err := filter.Parse(q.Get("filter"))
 	if err != nil {
-		s.front.fail(w, r, api.BadRequest("filter: %v", err))
-		return
+		return api.BadRequest("filter: %v", err)
 	}
 	every := 250 * time.Millisecond
 	if ms, err := strconv.Atoi(q.Get("every")); err == nil {
 		every = time.Duration(min(max(ms, 100), 60_000)) * time.Millisecond
 	}
 	window := windowOf(q.Get("window"))
-	out := s.stream(w, r)
-	defer out.stop()
+	out := api.OpenStream(w, r, d.Ended)
+	defer out.Close()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	seen := uint64(0)
 	for {
-		frame := s.frame(window, seen, keep, api.ActorOf(r.Context()))
+		frame := d.frame(window, seen, keep, api.ActorOf(r.Context()))
 		seen = frame.Seq
-		if !out.send("frame", strconv.FormatUint(frame.Seq, 10), frame) {
-			return
+		if !out.Send("frame", strconv.FormatUint(frame.Seq, 10), frame) {
+			return nil
 		}
 		select {
 		case <-tick.C:
-		case <-out.ctx.Done():
-			return
+		case <-out.Context().Done():
+			return nil
 		}
 	}
 }
@@ -63,28 +93,27 @@ func windowOf(text string) time.Duration {
 const mostLive = 100
 
 // frame is what there is to see now; calls above after are new.
-func (s *Server) frame(window time.Duration, after uint64, keep *filter.Filter, actor api.Actor) api.Live {
-	world := s.world.Load()
-	f := api.Live{At: s.opts.Now().UTC(), Mode: modeName(world.Way.Observe), Demo: s.opts.Demo, Role: actor.Role.String(), Name: world.Config.Name,
-		Version: s.opts.Version, Servers: s.serverList()}
-	f.Overview, f.Seq = s.overview(window)
+func (d *Feed) frame(window time.Duration, after uint64, keep *filter.Filter, actor api.Actor) api.Live {
+	f := d.About()
+	f.At, f.Role = d.Now().UTC(), actor.Role.String()
+	f.Overview, f.Seq = d.overview(window)
 	for i := range f.Servers {
-		s.busy(&f.Servers[i])
+		d.busy(&f.Servers[i])
 	}
 	now := f.At
-	for _, e := range s.follow.newest(after, mostRows) {
-		if row := s.callRow(e); keep.Match(&row, now) {
+	for _, e := range d.Follower.newest(after, mostRows) {
+		if row := d.Reports.Row(e); keep.Match(&row, now) {
 			if f.Passed++; len(f.Calls) < mostLive {
 				f.Calls = append(f.Calls, row)
 			}
 		}
 	}
-	f.Attention = s.attention(&f)
+	f.Attention = d.attention(&f)
 	return f
 }
 
 // newest gives the calls above after, newest first.
-func (f *follow) newest(after uint64, most int) []*journal.Event {
+func (f *Follower) newest(after uint64, most int) []*journal.Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []*journal.Event
@@ -94,34 +123,15 @@ func (f *follow) newest(after uint64, most int) []*journal.Event {
 	return out
 }
 
-// callRow is a call in a list.
-func (s *Server) callRow(e *journal.Event) api.CallRow {
-	c := e.Call
-	r := api.CallRow{ID: c.ID, Seq: e.Seq, At: c.At, KeyID: c.Key, Key: "–", Tool: c.Tool, Server: c.Server, Plan: c.Plan, Tags: c.Tags, IP: c.IP,
-		Outcome: c.Outcome.String(), Would: c.Observed, Credits: due(c), TookMs: ms(c.Took), GateMs: ms(c.Gate), In: c.In, Out: c.Out, Cached: c.Cached}
-	if c.Key != "" {
-		r.Key = s.keys.Name(c.Key)
-	}
-	switch {
-	case len(c.Findings) > 0:
-		r.Reason = identifier(c.Findings[0])
-	case c.Outcome == pricing.Failed || c.Outcome == pricing.Lost:
-		r.Reason = c.Class
-	}
-	return r
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
 // overview sums one window, and says up to where it has seen.
-func (s *Server) overview(window time.Duration) (api.Overview, uint64) {
-	totals := s.book.Totals()
-	all, _ := s.keys.Count()
-	o := api.Overview{InFlight: totals.Open, Sessions: s.endpoint.Sessions(), Keys: all, Held: int64(totals.Held), Spendable: int64(totals.Spendable),
-		UptimeSeconds: int64(s.opts.Now().Sub(s.started).Seconds()), Tools: []api.ToolRow{}, TopKeys: []api.BurnRow{}, Denied: []api.ReasonRow{}}
-	s.follow.mu.Lock()
-	defer s.follow.mu.Unlock()
-	f := s.follow
+func (d *Feed) overview(window time.Duration) (api.Overview, uint64) {
+	totals := d.Book.Totals()
+	all, _ := d.Keys.Count()
+	o := api.Overview{InFlight: totals.Open, Sessions: d.Sessions(), Keys: all, Held: int64(totals.Held), Spendable: int64(totals.Spendable),
+		UptimeSeconds: int64(d.Now().Sub(d.Started).Seconds()), Tools: []api.ToolRow{}, TopKeys: []api.BurnRow{}, Denied: []api.ReasonRow{}}
+	d.Follower.mu.Lock()
+	defer d.Follower.mu.Unlock()
+	f := d.Follower
 	steps, step := f.steps(window)
 	sum := newSums()
 	for _, b := range steps {
@@ -142,20 +152,20 @@ func (s *Server) overview(window time.Duration) (api.Overview, uint64) {
 		o.FailedShare, o.DeniedShare = float64(sum.failed)/float64(sum.calls), float64(sum.denied)/float64(sum.calls)
 	}
 	o.KeysToday, o.CreditsToday = len(f.today.keys), f.today.credits
-	s.rank(&o, sum, min(time.Duration(o.WindowSeconds)*time.Second, f.now().Sub(s.started)))
+	d.rank(&o, sum, min(time.Duration(o.WindowSeconds)*time.Second, f.now().Sub(d.Started)))
 	return o, f.seq
 }
 
 // busy adds what the tools of a server did in the last minute.
-func (s *Server) busy(row *api.Server) {
-	s.follow.mu.Lock()
-	defer s.follow.mu.Unlock()
+func (d *Feed) busy(row *api.Server) {
+	d.Follower.mu.Lock()
+	defer d.Follower.mu.Unlock()
 	var calls, failed int64
-	fine := s.follow.fine.window(s.follow.now())
+	fine := d.Follower.fine.window(d.Follower.now())
 	const minute = 12 // steps
 	for _, b := range fine[len(fine)-minute:] {
 		for name, t := range b.tools {
-			if row.Prefix == "" || prefixed(name, row.Prefix, s.opts.Static.Separator) {
+			if row.Prefix == "" || strings.HasPrefix(name, row.Prefix+d.Separator) {
 				calls += t.calls
 				failed += t.failed
 			}
@@ -166,7 +176,7 @@ func (s *Server) busy(row *api.Server) {
 }
 
 // steps are the finished steps of a window. Behind mu.
-func (f *follow) steps(window time.Duration) ([]*sums, time.Duration) {
+func (f *Follower) steps(window time.Duration) ([]*sums, time.Duration) {
 	now := f.now()
 	switch {
 	case window <= 5*time.Minute:
@@ -180,37 +190,11 @@ func (f *follow) steps(window time.Duration) ([]*sums, time.Duration) {
 	return f.wide.window(now), f.wide.step
 }
 
-func (s *sums) merge(o *sums) {
-	s.calls += o.calls
-	s.failed += o.failed
-	s.denied += o.denied
-	s.credits += o.credits
-	s.latency.merge(&o.latency)
-	s.gate.merge(&o.gate)
-	for name, t := range o.tools {
-		to := s.tools[name]
-		if to == nil {
-			to = &toolSum{}
-			s.tools[name] = to
-		}
-		to.calls += t.calls
-		to.failed += t.failed
-		to.credits += t.credits
-		to.latency.merge(&t.latency)
-	}
-	for id, n := range o.keys {
-		s.keys[id] += n
-	}
-	for reason, n := range o.reasons {
-		s.reasons[reason] += n
-	}
-}
-
 const mostRanked = 20
 
 // rank lists the busiest tools, the dearest keys and the commonest reasons.
 // Behind the follower's mu.
-func (s *Server) rank(o *api.Overview, sum *sums, window time.Duration) {
+func (d *Feed) rank(o *api.Overview, sum *sums, window time.Duration) {
 	seconds := max(1, window.Seconds())
 	for name, t := range sum.tools {
 		o.Tools = append(o.Tools, api.ToolRow{Tool: name, CallsPerSecond: float64(t.calls) / seconds, CreditsPerSecond: float64(t.credits) / seconds,
@@ -226,8 +210,8 @@ func (s *Server) rank(o *api.Overview, sum *sums, window time.Duration) {
 	}
 	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(sum.keys[b], sum.keys[a]), cmp.Compare(a, b)) })
 	for _, id := range ids[:min(len(ids), mostRanked)] {
-		row := api.BurnRow{ID: id, Name: s.keys.Name(id), CreditsPerSecond: float64(sum.keys[id]) / seconds, Credits: int64(s.book.Key(id).Available), Last12h: s.follow.spark(id, 12)}
-		if burn := s.follow.burn(id); burn > 0 {
+		row := api.BurnRow{ID: id, Name: d.Keys.Name(id), CreditsPerSecond: float64(sum.keys[id]) / seconds, Credits: int64(d.Book.Key(id).Available), Last12h: d.Follower.spark(id, 12)}
+		if burn := d.Follower.burn(id); burn > 0 {
 			dry := int64(float64(row.Credits) / burn * 3600)
 			row.DryInSeconds = &dry
 		}
@@ -242,14 +226,14 @@ func (s *Server) rank(o *api.Overview, sum *sums, window time.Duration) {
 }
 
 // attention is what the owner should look at, worst first.
-func (s *Server) attention(f *api.Live) []api.Attention {
+func (d *Feed) attention(f *api.Live) []api.Attention {
 	var out []api.Attention
 	for _, sv := range f.Servers {
 		if sv.State == string(upstream.Down) || sv.State == string(upstream.Restarting) {
 			out = append(out, api.Attention{Level: "bad", Text: cmp.Or(sv.Prefix, "the server") + " is down: " + sv.LastError, View: "servers", ID: sv.Prefix})
 		}
 	}
-	if p := s.proofNow(); p.At != nil && !p.OK {
+	if p := d.Proof(); p.At != nil && !p.OK {
 		out = append(out, api.Attention{Level: "bad", Text: "the books do not add up; see the proof", View: "ledger"})
 	}
 	const soon = 3600

@@ -1,4 +1,4 @@
-package server
+package report
 
 import (
 	"regexp"
@@ -8,10 +8,10 @@ import (
 	"paygate/server/gate"
 )
 
-// inspector keeps the bodies and the way of the latest calls in memory, for
+// Inspector keeps the bodies and the way of the latest calls in memory, for
 // admins to look at; the journal keeps neither. What looks like a secret is
 // left out.
-type inspector struct {
+type Inspector struct {
 	mu    sync.Mutex
 	calls map[string]*inspected
 	order []string // oldest first
@@ -28,10 +28,10 @@ const (
 	mostBodyKept  = 64 << 10 // of one
 )
 
-func newInspector() *inspector { return &inspector{calls: map[string]*inspected{}} }
+func newInspector() *Inspector { return &Inspector{calls: map[string]*inspected{}} }
 
-// see keeps a finished call.
-func (i *inspector) see(c *gate.Call) {
+// See keeps a finished call.
+func (i *Inspector) See(c *gate.Call) {
 	kept := &inspected{way: c.Steps, request: string(c.Args[:min(len(c.Args), mostBodyKept)])}
 	if c.Result != nil {
 		body := c.Result.Result
@@ -60,7 +60,7 @@ func (i *inspector) see(c *gate.Call) {
 func (p *inspected) size() int { return len(p.request) + len(p.response) + 512 }
 
 // fill adds what is kept of a call to its detail.
-func (i *inspector) fill(id string, d *api.CallDetail) {
+func (i *Inspector) fill(id string, d *api.CallDetail) {
 	i.mu.Lock()
 	kept := i.calls[id]
 	i.mu.Unlock()
@@ -70,7 +70,7 @@ func (i *inspector) fill(id string, d *api.CallDetail) {
 	d.Kept = true
 	d.Request, d.Response = redact(kept.request), redact(kept.response)
 	for _, s := range kept.way {
-		d.Way = append(d.Way, api.Step{Name: s.Name, TookMs: ms(s.Took), Mark: s.Mark, Text: s.Text})
+		d.Way = append(d.Way, api.Step{Name: s.Name, TookMs: Millis(s.Took), Mark: s.Mark, Text: s.Text})
 	}
 }
 

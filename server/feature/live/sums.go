@@ -1,0 +1,90 @@
+package live
+
+import (
+	"time"
+
+	"paygate/pricing"
+	"paygate/server/report"
+	"paygate/store/journal"
+)
+
+// sums are what a stretch of time adds up to.
+type sums struct {
+	calls, failed, denied, credits int64
+	latency, gate                  histogram
+	bands                          []int
+	tools                          map[string]*toolSum
+	keys                           map[string]int64
+	reasons                        map[string]int64
+}
+
+type toolSum struct {
+	calls, failed, credits int64
+	latency                histogram
+}
+
+func newSums() *sums {
+	return &sums{tools: map[string]*toolSum{}, keys: map[string]int64{}, reasons: map[string]int64{}, bands: make([]int, len(latencyBands())+1)}
+}
+
+func (s *sums) count(c *journal.Call) {
+	s.calls++
+	s.credits += report.Due(c)
+	ms := float64(c.Took) / float64(time.Millisecond)
+	slot := bandOf(ms)
+	if c.Outcome == pricing.Denied {
+		s.denied++
+		if len(c.Findings) > 0 {
+			s.reasons[report.Identifier(c.Findings[0])]++
+		}
+	} else {
+		s.latency.add(slot)
+		s.gate.add(bandOf(float64(c.Gate) / float64(time.Millisecond)))
+		band := 0
+		for band < len(s.bands)-1 && ms > latencyBands()[band] {
+			band++
+		}
+		s.bands[band]++
+	}
+	t := s.tools[c.Tool]
+	if t == nil {
+		t = &toolSum{}
+		s.tools[c.Tool] = t
+	}
+	t.calls++
+	t.credits += report.Due(c)
+	t.latency.add(slot)
+	if c.Outcome == pricing.Failed || c.Outcome == pricing.Lost {
+		s.failed++
+		t.failed++
+	}
+	if c.Key != "" {
+		s.keys[c.Key] += report.Due(c)
+	}
+}
+
+func (s *sums) merge(o *sums) {
+	s.calls += o.calls
+	s.failed += o.failed
+	s.denied += o.denied
+	s.credits += o.credits
+	s.latency.merge(&o.latency)
+	s.gate.merge(&o.gate)
+	for name, t := range o.tools {
+		to := s.tools[name]
+		if to == nil {
+			to = &toolSum{}
+			s.tools[name] = to
+		}
+		to.calls += t.calls
+		to.failed += t.failed
+		to.credits += t.credits
+		to.latency.merge(&t.latency)
+	}
+	for id, n := range o.keys {
+		s.keys[id] += n
+	}
+	for reason, n := range o.reasons {
+		s.reasons[reason] += n
+	}
+}
