@@ -70,6 +70,31 @@ func TestTheLabSaysWhatOtherPricesWouldHaveMeant(t *testing.T) {
 	g.prove()
 }
 
+// sheets is as much of the lab's columns as the test reads.
+type sheets struct {
+	Sheets []struct {
+		Name, State string
+		Tools       map[string]struct {
+			PerCall string `json:"per_call"`
+		}
+	}
+}
+
+func TestCandidatesAreListedToolByToolBesideTheLivePrices(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	half := map[string]any{"name": "half", "sheet": "defaults: {per_call: 2.5}"}
+	g.do("POST", "/admin/shadow", half, nil, http.StatusCreated)
+	half["name"] = "live"
+	g.do("POST", "/admin/shadow", half, nil, http.StatusBadRequest)
+	g.restart()
+	var s sheets
+	g.do("GET", "/admin/shadow/sheets", nil, &s, http.StatusOK)
+	if len(s.Sheets) != 2 || s.Sheets[0].Name != "live" || s.Sheets[0].Tools["echo"].PerCall != "2" || s.Sheets[1].Name != "half" || s.Sheets[1].State != "validated" || s.Sheets[1].Tools["echo"].PerCall != "2.5" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestAPriceFileCanGateAPullRequest(t *testing.T) {
 	t.Parallel()
 	g := start(t, nil)

@@ -19,6 +19,7 @@ func (s *Server) experiments() []api.Route {
 	return []api.Route{
 		api.Handle("POST", "/admin/shadow", api.Admin, "Keep a candidate price sheet under a name", s.shadowNew).Created(),
 		api.Handle("GET", "/admin/shadow", api.Viewer, "How far the experiments are", s.shadowStatus),
+		api.Handle("GET", "/admin/shadow/sheets", api.Viewer, "The live prices and the candidates', tool by tool", s.shadowSheets),
 		api.Handle("POST", "/admin/shadow/start", api.Admin, "Shadow a candidate from now on", s.shadowStart),
 		api.Handle("POST", "/admin/shadow/stop", api.Admin, "End an experiment; its report stays", s.shadowStop),
 		api.Handle("GET", "/admin/shadow/diff", api.Viewer, "What a candidate changes of the live prices", s.shadowDiff),

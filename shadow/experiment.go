@@ -121,6 +121,9 @@ func (l *Lab) New(ctx context.Context, name string, file []byte, actor string) (
 	if !names.MatchString(name) {
 		return nil, nil, badInput("name %q: 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit", name)
 	}
+	if name == "live" {
+		return nil, nil, badInput(`name "live": so the prices are called that are charged; take another name`)
+	}
 	f, err := sheetfile.Parse(file)
 	if err != nil {
 		return nil, nil, err

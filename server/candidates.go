@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+
+	"paygate/pricing"
+	"paygate/server/api"
+	"paygate/shadow"
+)
+
+// liveName is what the live sheet is called among candidates.
+const liveName = "live"
+
+// shadowSheets are the live sheet and every candidate that may still go live,
+// as prices by tool.
+func (s *Server) shadowSheets(ctx context.Context, _ api.None) (api.LabSheets, error) {
+	list, err := s.lab.Experiments()
+	if err != nil {
+		return api.LabSheets{}, err
+	}
+	tools := map[string]bool{}
+	for _, name := range s.toolNames(ctx) {
+		tools[name] = true
+	}
+	live := s.world.Load().Way.Sheet
+	sheets := []*pricing.Sheet{live}
+	out := api.LabSheets{Sheets: []api.LabSheet{{Name: liveName, State: shadow.IsLive}}}
+	for _, e := range list {
+		switch e.State {
+		case shadow.Stopped, shadow.Superseded, shadow.RolledBack:
+			continue
+		}
+		sheet, err := sheetOf(s.book.DB())(e.Candidate)
+		if err != nil {
+			return api.LabSheets{}, err
+		}
+		sheets = append(sheets, sheet)
+		out.Sheets = append(out.Sheets, api.LabSheet{Name: e.Name, State: e.State})
+	}
+	for _, sheet := range sheets {
+		for _, name := range sheet.Tools() {
+			tools[name] = true
+		}
+	}
+	for i, sheet := range sheets {
+		spec, row := sheet.Spec(), &out.Sheets[i]
+		row.Hash, row.Plans, row.Default, row.Tools = sheet.Hash(), len(spec.Plans), labPrice(spec.Defaults), map[string]api.LabPrice{}
+		if !sheet.Flat() {
+			row.Rules = len(spec.Rules)
+		}
+		for name := range tools {
+			row.Tools[name] = labPrice(sheet.Posted(name))
+		}
+	}
+	return out, nil
+}
+
+func labPrice(p pricing.Price) api.LabPrice {
+	return api.LabPrice{PerCall: p.PerCall.String(), PerKBIn: p.PerKBIn.String(), PerKBOut: p.PerKBOut.String()}
+}
