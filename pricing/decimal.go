@@ -1,6 +1,7 @@
 package pricing
 
 import (
+	"bytes"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -48,6 +49,11 @@ func (d *Decimal) UnmarshalText(text []byte) error {
 	n, err := ParseDecimal(string(text))
 	*d = n
 	return err
+}
+
+// UnmarshalJSON also takes the number as a number.
+func (d *Decimal) UnmarshalJSON(raw []byte) error {
+	return d.UnmarshalText(bytes.Trim(raw, `"`))
 }
 
 // whole rounds up to whole credits.

@@ -59,9 +59,7 @@ func Rate(c *Call, s *Sheet, u *Usage) (Charge, Deltas) {
 	if s.rules != nil {
 		return s.rules.rate(c, u, false)
 	}
-	switch {
-	case c.Outcome == Lost, c.Outcome == Denied, c.Cached, c.Repeated,
-		c.Outcome == Failed && s.refund:
+	if c.free(s.refund) {
 		return Charge{}, Deltas{}
 	}
 	p := s.Tool(c.Tool)

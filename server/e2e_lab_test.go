@@ -95,6 +95,39 @@ func TestCandidatesAreListedToolByToolBesideTheLivePrices(t *testing.T) {
 	}
 }
 
+// What somebody sees who turns a price: sums at once, exact figures after.
+func TestAStagedPriceIsSummedAndReplayed(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	k := g.key(map[string]any{"credits": 40})
+	for range 5 {
+		g.call(k.Key, "echo", nil)
+	}
+	staged := map[string]any{"name": "live", "set": map[string]any{"echo": map[string]any{"per_call": 9}}}
+	var sums struct {
+		Calls   int
+		Exact   bool
+		Credits []int
+		Tools   []struct {
+			Tool    string
+			Calls   int
+			Credits []int
+		}
+	}
+	g.do("POST", "/admin/shadow/sums", map[string]any{"sheets": []any{map[string]any{"name": ""}, staged}}, &sums, http.StatusOK)
+	if sums.Calls != 5 || sums.Exact || sums.Credits[0] != 10 || sums.Credits[1] != 45 || sums.Tools[0].Tool != "echo" || sums.Tools[0].Credits[1] != 45 {
+		t.Errorf("%+v", sums)
+	}
+	var replay struct{ Reports []report }
+	staged["id"] = "r1"
+	g.do("POST", "/admin/shadow/replay", staged, &replay, http.StatusOK)
+	if e := replay.Reports[0].Exact; e.Candidate.Potential != 45 || e.Candidate.Collectable != 36 || e.NewlyDenied.Attempts != 1 {
+		t.Errorf("%+v", e)
+	}
+	g.do("DELETE", "/admin/shadow/replay?id=r1", nil, nil, http.StatusNotFound)
+	g.do("POST", "/admin/shadow/sums", map[string]any{"sheets": []any{map[string]any{"set": map[string]any{"echo": map[string]any{"per_call": -1}}}}}, nil, http.StatusBadRequest)
+}
+
 func TestAPriceFileCanGateAPullRequest(t *testing.T) {
 	t.Parallel()
 	g := start(t, nil)

@@ -25,7 +25,10 @@ func (s *Server) experiments() []api.Route {
 		api.Handle("GET", "/admin/shadow/diff", api.Viewer, "What a candidate changes of the live prices", s.shadowDiff),
 		api.RawRoute("GET", "/admin/shadow/report", api.Viewer, "What a candidate would have meant (format json, markdown, html, csv)", s.shadowReport),
 		api.Handle("GET", "/admin/shadow/statement", api.Viewer, "What one key would have paid, call by call", s.shadowStatement),
-		api.Handle("POST", "/admin/shadow/replay", api.Viewer, "What a candidate would have meant for recorded calls", s.shadowReplay),
+		api.Handle("POST", "/admin/shadow/sums", api.Viewer, "What the newest calls would cost under several sheets, limits and wallets aside", s.shadowSums),
+		api.Handle("POST", "/admin/shadow/replay", api.Viewer, "What candidates would have meant for recorded calls", s.shadowReplay),
+		api.Handle("GET", "/admin/shadow/replay", api.Viewer, "How far a replay is that was given an id", s.shadowProgress),
+		api.Handle("DELETE", "/admin/shadow/replay", api.Viewer, "Cancel a replay that was given an id", s.shadowCancel),
 		api.Handle("POST", "/admin/shadow/verify", api.Viewer, "Make a report again and compare", s.shadowVerify),
 		api.Handle("POST", "/admin/shadow/promote", api.Admin, "Make a candidate's prices live", s.shadowPromote),
 		api.Handle("POST", "/admin/shadow/rollback", api.Admin, "Make the prices before live again, with exact refunds if asked", s.shadowRollback),
@@ -156,46 +159,6 @@ func (s *Server) shadowStatement(ctx context.Context, in statementIn) (statement
 	}
 	lines, err := s.lab.Statement(ctx, in.Name, id)
 	return labAnswer(statementOut{append([]shadow.Line{}, lines...)}, err)
-}
-
-type replayIn struct {
-	Name   string         `json:"name"`  // an experiment; or
-	Sheet  string         `json:"sheet"` // a sheet's text
-	From   string         `json:"from"`
-	To     string         `json:"to"`
-	WhatIf *shadow.WhatIf `json:"whatIf"`
-}
-
-type replayOut struct {
-	Reports []*shadow.Report `json:"reports"`
-}
-
-func (s *Server) shadowReplay(ctx context.Context, in replayIn) (replayOut, error) {
-	candidate, err := s.candidate(in)
-	if err != nil {
-		return replayOut{}, labError(err)
-	}
-	request := shadow.ReplayRequest{Candidates: []shadow.Candidate{candidate}, WhatIf: in.WhatIf}
-	request.Window.From, request.Window.To = api.DateOr(in.From, request.Window.From), api.DateOr(in.To, request.Window.To)
-	reports, err := s.lab.Replay(ctx, request, func(float64) {})
-	return labAnswer(replayOut{reports}, err)
-}
-
-// candidate is the sheet that a replay names or holds.
-func (s *Server) candidate(in replayIn) (shadow.Candidate, error) {
-	if in.Sheet != "" {
-		f, err := sheetfile.Parse([]byte(in.Sheet))
-		if err != nil {
-			return shadow.Candidate{}, err
-		}
-		return shadow.Candidate{Name: f.Name, Sheet: f.Sheet}, nil
-	}
-	e, err := s.lab.Experiment(in.Name)
-	if err != nil {
-		return shadow.Candidate{}, err
-	}
-	sheet, err := sheetOf(s.book.DB())(e.Candidate)
-	return shadow.Candidate{Name: e.Name, Sheet: sheet}, err
 }
 
 type verifyIn struct {

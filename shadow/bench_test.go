@@ -44,7 +44,7 @@ func BenchmarkReplay(b *testing.B) {
 				in.Candidates = append(in.Candidates, shadow.Candidate{Name: fmt.Sprint(i), Sheet: flat(pricing.Credits(1 + i))})
 			}
 			for b.Loop() {
-				reports, err := r.lab.Replay(ctx, in, nil)
+				reports, err := r.lab.Replay(ctx, in)
 				if err != nil || reports[0].Attempts != calls || reports[0].SelfDifference != 0 {
 					b.Fatal(err)
 				}

@@ -181,7 +181,7 @@ func TestItIsTheSameOnOneProcessorAndOnMany(t *testing.T) { // not parallel: it 
 	for _, n := range []int{1, 2, 4} {
 		before := runtime.GOMAXPROCS(n)
 		reports := must[[]*shadow.Report](t)(x.lab.Replay(ctx, shadow.ReplayRequest{Window: shadow.Window{To: x.now().Add(time.Hour)},
-			Candidates: []shadow.Candidate{{Name: "a", Sheet: flat(3)}, {Name: "b", Sheet: sheet(t, live)}, {Name: "c", Sheet: flat(9)}}}, nil))
+			Candidates: []shadow.Candidate{{Name: "a", Sheet: flat(3)}, {Name: "b", Sheet: sheet(t, live)}, {Name: "c", Sheet: flat(9)}}}))
 		runtime.GOMAXPROCS(before)
 		raw := string(must[[]byte](t)(json.Marshal(reports)))
 		if want == "" {

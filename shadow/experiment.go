@@ -95,6 +95,9 @@ type Lab struct {
 	mu    sync.Mutex // guards what follows
 	w     *walker    // nil until something is asked
 	pairs map[string]*tracked
+
+	sums summing // these have mutexes of their own
+	runs running
 }
 
 // tracked is an experiment in a walk.

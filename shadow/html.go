@@ -105,7 +105,7 @@ func (r *Report) Waterfall() template.HTML {
 
 // Strip has a dot for every key's change, sorted.
 func (r *Report) Strip() template.HTML {
-	rows := r.byChange()
+	rows := byChange(r.Exact.Keys)
 	most := 1.0
 	for _, k := range rows {
 		most = max(most, math.Abs(float64(k.Candidate-k.Live)))

@@ -2,10 +2,12 @@ package shadow
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -75,6 +77,7 @@ func (l *Lab) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		l.sums.rest(l.o.Now())
 		all, err := l.Experiments()
 		if err != nil {
 			return err
@@ -160,7 +163,7 @@ func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, 
 		if err := l.advance(ctx); err != nil {
 			return nil, err
 		}
-		return l.make(l.w, l.pairs[name], name, time.Time{})
+		return l.make(l.w, l.pairs, name, time.Time{})
 	}
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
@@ -178,10 +181,11 @@ func (l *Lab) again(ctx context.Context, name string, window Window, last uint64
 	if err := w.walk(ctx, last, nil); err != nil {
 		return nil, err
 	}
-	return l.make(w, pairs[name], name, window.To)
+	return l.make(w, pairs, name, window.To)
 }
 
-func (l *Lab) make(w *walker, t *tracked, name string, to time.Time) (*Report, error) {
+func (l *Lab) make(w *walker, pairs map[string]*tracked, name string, to time.Time) (*Report, error) {
+	t := pairs[name]
 	if t == nil {
 		return nil, fmt.Errorf("experiment %s has not started: %w", name, ErrState)
 	}
@@ -194,7 +198,20 @@ func (l *Lab) make(w *walker, t *tracked, name string, to time.Time) (*Report, e
 		return nil, err
 	}
 	l.fill(r, w, t.pair, sheet)
+	points := []Point{t.pair.tally.livePoint()}
+	for _, other := range slices.Sorted(maps.Keys(pairs)) {
+		points = append(points, pairs[other].pair.tally.point(pairs[other].mark, dollar(sheet)))
+	}
+	r.Frontier = frontier(points)
 	return r, nil
+}
+
+// dollar is what counts as nothing of a bill: one of the sheet's currency.
+func dollar(sheet *pricing.Sheet) pricing.Credits {
+	if usd := sheet.Spec().CreditUSD; usd > 0 {
+		return pricing.Credits((pricing.One + usd - 1) / usd)
+	}
+	return 1
 }
 
 // fill makes all figures of a report.
@@ -202,13 +219,15 @@ func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	t := p.tally
 	r.Seed, r.LogDigest, r.LastSeq, r.SelfDifference = Seed, w.digest, w.last, w.differs
 	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.coverage(), t.grade()
-	dollar := pricing.Credits(1)
-	if usd := sheet.Spec().CreditUSD; usd > 0 {
-		dollar = pricing.Credits((pricing.One + usd - 1) / usd)
+	if last := l.o.Book.Journal().Last(); last > w.last {
+		r.Lag = last - w.last
 	}
-	r.Exact = t.figures(l.o.Name, dollar)
+	r.Exact = t.figures(l.o.Name, dollar(sheet))
 	r.Exact.Clipped = p.cand.Clipped
+	live, cand := pursesOf(cmp.Or(p.live, w.real)), pursesOf(p.cand)
+	r.Exact.Wallets = t.wallets(live, cand)
 	r.Projected = t.project()
+	r.Projected.Runway = t.runway(l.o.Name, cand)
 	r.Limits = cannotKnow
 	if slices.ContainsFunc(sheet.Spec().Plans, func(p pricing.Plan) bool { return p.Grant > 0 || p.TopUp.Add > 0 }) {
 		r.Limits = append(slices.Clone(cannotKnow), "Grants and top-ups of plans: only their rates and spending caps are re-enacted.")
@@ -259,7 +278,7 @@ func (l *Lab) Verify(ctx context.Context, raw []byte) (*Verified, error) {
 	if err != nil {
 		return nil, err
 	}
-	now.From = was.From
+	now.From, now.Lag = was.From, was.Lag
 	v := &Verified{Differences: []string{}}
 	again, err := json.Marshal(now)
 	if err != nil {

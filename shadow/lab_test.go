@@ -193,7 +193,7 @@ func TestWhatReplaysSayOfDeniedAgents(t *testing.T) {
 	cand := pricing.FromTools(pricing.ToolPrice{PerCall: 1}, map[string]pricing.ToolPrice{"dear": {PerCall: 7}}, false)
 	replay := func(w *shadow.WhatIf) *shadow.Report {
 		t.Helper()
-		return must[[]*shadow.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}}, WhatIf: w}, nil))[0]
+		return must[[]*shadow.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}}, WhatIf: w}))[0]
 	}
 	for _, test := range []struct {
 		what *shadow.WhatIf

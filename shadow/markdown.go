@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"paygate/pricing"
 )
 
 // Verdict is the report in a sentence.
@@ -96,7 +94,6 @@ func (r *Report) projected(b *strings.Builder) {
 
 // keyTables has the ten keys that win most and the ten that lose most.
 func (r *Report) keyTables(b *strings.Builder) {
-	rows := r.byChange()
 	table := func(title string, rows []KeyRow) {
 		if len(rows) == 0 {
 			return
@@ -111,20 +108,8 @@ func (r *Report) keyTables(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
-	const few = 10
-	up, _ := slices.BinarySearchFunc(rows, pricing.Credits(1), func(k KeyRow, n pricing.Credits) int { return cmp.Compare(k.Candidate-k.Live, n) })
-	down, _ := slices.BinarySearchFunc(rows, pricing.Credits(0), func(k KeyRow, n pricing.Credits) int { return cmp.Compare(k.Candidate-k.Live, n) })
-	losers := slices.Clone(rows[up:])
-	slices.Reverse(losers)
-	table("Who pays more", losers[:min(few, len(losers))])
-	table("Who pays less", rows[:min(few, down)])
-}
-
-// byChange are the keys by the change of their bill, lowest first.
-func (r *Report) byChange() []KeyRow {
-	rows := slices.Clone(r.Exact.Keys)
-	slices.SortStableFunc(rows, func(a, b KeyRow) int { return cmp.Compare(a.Candidate-a.Live, b.Candidate-b.Live) })
-	return rows
+	table("Who pays more", r.Exact.Losers)
+	table("Who pays less", r.Exact.Winners)
 }
 
 func reasons(by map[string]int) string {

@@ -93,13 +93,13 @@ func (p *policy) refuse(c *journal.Call) string {
 		}
 		p.last[c.Key] = c.At
 	}
-	if p.broken[run(c)] {
+	if p.broken[runOf(c)] {
 		return "run_stopped"
 	}
 	return ""
 }
 
-func run(c *journal.Call) string {
+func runOf(c *journal.Call) string {
 	if c.Run == "" {
 		return c.Key
 	}
@@ -122,7 +122,7 @@ func (p *policy) see(v ledger.Verdict) {
 	if v.Admitted || v.Ended || len(v.Reasons) == 0 || v.Reasons[0].Reason == "run_stopped" {
 		return
 	}
-	p.broken[run(v.Call)] = true
+	p.broken[runOf(v.Call)] = true
 	if p.Policy == PolicyRetry {
 		p.Load += p.Retries
 	}

@@ -19,20 +19,26 @@ type Candidate struct {
 // ReplayRequest asks what candidates would have meant for a stretch of the
 // past. Wallets begin as they were at its start.
 type ReplayRequest struct {
+	ID         string      // to ask for its progress and cancel it by; may be empty
 	Candidates []Candidate // at most MostRunning
 	Window     Window
 	WhatIf     *WhatIf
 }
 
 // Replay lives through the journal and gives a report for each candidate, in
-// their order. progress is told the share that is done.
-func (l *Lab) Replay(ctx context.Context, in ReplayRequest, progress func(done float64)) ([]*Report, error) {
+// their order.
+func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 	if n := len(in.Candidates); n == 0 || n > MostRunning {
 		return nil, badInput("a replay tries 1 to %d candidates, not %d", MostRunning, n)
 	}
 	if err := in.WhatIf.validate(); err != nil {
 		return nil, err
 	}
+	ctx, progress, end, err := l.runs.begin(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
@@ -60,9 +66,7 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest, progress func(done f
 	}
 	last := l.o.Book.Journal().Last()
 	told := func(seq uint64) {
-		if progress != nil && last > 0 {
-			progress(min(1, float64(seq)/float64(last)))
-		}
+		progress(float64(seq) / float64(max(1, last)))
 		if w.at.After(to) {
 			w.err = errors.Join(w.err, errEnd)
 		}
@@ -83,6 +87,7 @@ func (l *Lab) replayed(w *walker, in ReplayRequest, from, to time.Time) ([]*Repo
 		return nil, fmt.Errorf("replay: %w", err)
 	}
 	var out []*Report
+	points := []Point{w.pairs[0].tally.livePoint()}
 	for i, c := range in.Candidates {
 		p := w.pairs[i]
 		r := &Report{Name: c.Name, Live: live, Candidate: c.Sheet.Hash(), From: from, To: to}
@@ -90,7 +95,12 @@ func (l *Lab) replayed(w *walker, in ReplayRequest, from, to time.Time) ([]*Repo
 			r.From = p.tally.First
 		}
 		l.fill(r, w, p, c.Sheet)
+		points = append(points, p.tally.point(mark{Name: c.Name, Candidate: c.Sheet.Hash()}, dollar(c.Sheet)))
 		out = append(out, r)
+	}
+	points = frontier(points)
+	for _, r := range out {
+		r.Frontier = points
 	}
 	return out, nil
 }

@@ -26,9 +26,11 @@ type Report struct {
 	Attempts       int         `json:"attempts"`
 	SelfDifference int         `json:"selfDifference"`
 	WhatIf         *WhatIf     `json:"whatIf,omitempty"`
+	Lag            uint64      `json:"lag"` // acts that came while it was made
 	Exact          Exact       `json:"exact"`
 	Projected      Projected   `json:"projected"`
 	Guardrails     []Guardrail `json:"guardrails"`
+	Frontier       []Point     `json:"frontier"`   // every candidate that was lived through beside this one
 	Limits         []string    `json:"cannotKnow"` // what no report of this kind can say
 }
 
@@ -41,9 +43,16 @@ type Exact struct {
 	Imputed    Imputed         `json:"imputed"`
 	Keys       []KeyRow        `json:"keys"`
 	Tools      []ToolRow       `json:"tools"`
+	Waterfall  []Bar           `json:"waterfall"` // from what live collects to what the candidate does, and could
+	Winners    []KeyRow        `json:"winners"`   // the ten that save most
+	Losers     []KeyRow        `json:"losers"`    // the ten that pay most more
+	Leakage    []Leak          `json:"leakage"`   // what was denied, by its first reason
+	Timeline   Timeline        `json:"denialTimeline"`
 	Runs       Runs            `json:"runs"`
 	Survival   Survival        `json:"survival"`
+	LiveLife   Survival        `json:"survivalLive"`
 	Bills      Bills           `json:"bills"`
+	Wallets    Wallets         `json:"wallets"`
 	DeniedBy   map[string]int  `json:"deniedByReason"` // by the candidate
 	QuoteError *float64        `json:"quoteError"`     // (held − settled) / settled under the candidate
 	Clipped    pricing.Credits `json:"clipped"`        // that acts of an owner wanted from poorer wallets
@@ -103,8 +112,9 @@ type ToolRow struct {
 	Calls           int             `json:"calls"`
 	Live            pricing.Credits `json:"live"`
 	Candidate       pricing.Credits `json:"candidate"`
+	PerSuccessLive  *float64        `json:"pricePerSuccessLive"`
 	PricePerSuccess *float64        `json:"pricePerSuccess"` // candidate
-	Cost            pricing.Credits `json:"cost"`            // upstream's, as reported
+	Cost            pricing.Credits `json:"cost"`            // upstream's as reported, of calls that the candidate admits
 	MarginLive      pricing.Credits `json:"marginLive"`
 	Margin          pricing.Credits `json:"margin"`
 }
@@ -117,6 +127,8 @@ type Runs struct {
 	Stranded        pricing.Credits `json:"stranded"`   // spent in runs that then broke, under the candidate
 	StrandedShare   float64         `json:"strandedShare"`
 	CostP50Live     float64         `json:"costP50Live"` // of unbroken runs
+	CostP90Live     float64         `json:"costP90Live"`
+	CostP99Live     float64         `json:"costP99Live"`
 	CostP50         float64         `json:"costP50"`
 	CostP90         float64         `json:"costP90"`
 	CostP99         float64         `json:"costP99"`
@@ -145,12 +157,15 @@ type CurveStep struct {
 type Bills struct {
 	Winners   int     `json:"winners"`
 	Losers    int     `json:"losers"`
-	Shocked   int     `json:"shocked"`     // up by more than half and more than the floor
-	Shock     float64 `json:"shock"`       // share of keys
-	Steepest  float64 `json:"steepest"`    // largest rise as a share of the bill
-	EffLive   float64 `json:"payersLive"`  // effective number of payers
-	Eff       float64 `json:"payers"`      // effective number of payers
-	Gini      float64 `json:"gini"`        // of the candidate
+	Shocked   int     `json:"shocked"`    // up by more than half and more than the floor
+	Shock     float64 `json:"shock"`      // share of keys
+	ShockPaid float64 `json:"shockPaid"`  // share of what the candidate collects that they pay
+	Steepest  float64 `json:"steepest"`   // largest rise as a share of the bill
+	EffLive   float64 `json:"payersLive"` // effective number of payers
+	Eff       float64 `json:"payers"`     // effective number of payers
+	GiniLive  float64 `json:"giniLive"`
+	Gini      float64 `json:"gini"` // of the candidate
+	TopLive   float64 `json:"topTenthLive"`
 	TopTenth  float64 `json:"topTenth"`    // share of the dearest tenth of keys
 	KeysTotal int     `json:"keysCounted"` // keys that called
 }
@@ -181,8 +196,11 @@ func (t *Tally) figures(name func(string) string, dollar pricing.Credits) Exact 
 	}
 	e.Tools = t.tools()
 	e.Runs = t.runFigures()
-	e.Survival = t.survival()
-	e.Bills = t.bills(max(1, dollar))
+	e.Survival = t.survival(func(k *KeyTally) *time.Time { return k.FirstDenied })
+	e.LiveLife = t.survival(func(k *KeyTally) *time.Time { return k.FirstDeniedLive })
+	e.Bills = t.bills(dollar)
+	e.Waterfall, e.Leakage, e.Timeline = e.waterfall(), t.leakage(), t.timeline(name)
+	e.Winners, e.Losers = e.extremes()
 	return e
 }
 
@@ -221,8 +239,9 @@ func (t *Tally) tools() []ToolRow {
 	out := []ToolRow{}
 	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
 		tool := t.Tools[name]
-		out = append(out, ToolRow{Tool: name, Calls: tool.Calls, Live: tool.Paid[0], Candidate: tool.Paid[1], Cost: tool.Cost,
-			PricePerSuccess: ratio(float64(tool.Potential[1]), float64(tool.Succeeded)), MarginLive: tool.Paid[0] - tool.Cost, Margin: tool.Paid[1] - tool.Cost})
+		out = append(out, ToolRow{Tool: name, Calls: tool.Calls, Live: tool.Paid[0], Candidate: tool.Paid[1], Cost: tool.Cost[1],
+			PerSuccessLive:  ratio(float64(tool.Potential[0]), float64(tool.Succeeded)),
+			PricePerSuccess: ratio(float64(tool.Potential[1]), float64(tool.Succeeded)), MarginLive: tool.Paid[0] - tool.Cost[0], Margin: tool.Paid[1] - tool.Cost[1]})
 	}
 	slices.SortStableFunc(out, func(a, b ToolRow) int { return cmp.Compare(b.Candidate, a.Candidate) })
 	return out

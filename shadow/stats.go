@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -32,10 +33,8 @@ type Projected struct {
 	Change *Interval `json:"change"`
 	// Sequence bounds the mean change of a key's bill however often one looks.
 	Sequence *Interval `json:"sequence"`
-	// AffordToLose is the share of calls that may go before the candidate
-	// collects less than live.
-	AffordToLose *float64      `json:"affordToLose"`
-	Sensitivity  []Sensitivity `json:"sensitivity"`
+	Demand
+	Runway Runway `json:"runway"`
 }
 
 // Interval is an estimate with its 95 % bounds.
@@ -45,26 +44,13 @@ type Interval struct {
 	High     float64 `json:"high"`
 }
 
-// Sensitivity is the change of revenue if demand follows price with an
-// elasticity: tool by tool, the calls that are admitted times (p1/p0)^ε.
-type Sensitivity struct {
-	Elasticity float64 `json:"elasticity"`
-	Change     float64 `json:"change"`
-}
-
-var elasticities = [...]float64{0, -.25, -.5, -1, -1.5, -2}
-
 // project makes the projected part. The unit is the key, never the call.
 func (t *Tally) project() Projected {
 	var live, cand []float64
 	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
 		live, cand = append(live, float64(t.Keys[id].Paid[0])), append(cand, float64(t.Keys[id].Paid[1]))
 	}
-	p := Projected{Sensitivity: t.sensitivity()}
-	if r := ratio(sum(live), sum(cand)); r != nil && *r < 1 && *r > 0 {
-		lose := 1 - *r
-		p.AffordToLose = &lose
-	}
+	p := Projected{Demand: t.demand()}
 	k := min(effective(live), effective(cand))
 	if sum(live) > 0 {
 		p.LeaveOneOut = leaveOneOut(live, cand)
@@ -190,23 +176,6 @@ func SequenceHalfWidth(n int, sd, alpha, planned float64) float64 {
 	return sd * math.Sqrt(2*(m*rho2+1)/(m*m*rho2)*math.Log(math.Sqrt(m*rho2+1)/alpha))
 }
 
-func (t *Tally) sensitivity() []Sensitivity {
-	out := []Sensitivity{}
-	for _, e := range elasticities {
-		change := 0.0
-		for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
-			tool := t.Tools[name]
-			before, after := float64(tool.Paid[0]), float64(tool.Paid[1])
-			if tool.Potential[0] > 0 && tool.Potential[1] > 0 {
-				after *= math.Pow(float64(tool.Potential[1])/float64(tool.Potential[0]), e)
-			}
-			change += after - before
-		}
-		out = append(out, Sensitivity{e, change})
-	}
-	return out
-}
-
 func (t *Tally) runFigures() Runs {
 	r := Runs{Runs: len(t.Runs)}
 	var cost [2][]float64
@@ -234,6 +203,7 @@ func (t *Tally) runFigures() Runs {
 	r.UnbrokenRunsNow = r.Runs - broken[1]
 	slices.Sort(cost[0])
 	slices.Sort(cost[1])
+	r.CostP90Live, r.CostP99Live = quantile(.9, cost[0]), quantile(.99, cost[0])
 	r.CostP50Live, r.CostP50, r.CostP90, r.CostP99 = quantile(.5, cost[0]), quantile(.5, cost[1]), quantile(.9, cost[1]), quantile(.99, cost[1])
 	r.Predictability = ratio(quantile(.95, cost[1]), r.CostP50)
 	return r
@@ -247,15 +217,15 @@ func quantile(p float64, sorted []float64) float64 {
 }
 
 // survival is Kaplan and Meier's estimate over keys.
-func (t *Tally) survival() Survival {
+func (t *Tally) survival(denied func(*KeyTally) *time.Time) Survival {
 	type span struct {
 		hours   float64
 		stopped bool
 	}
 	var spans []span
 	for _, k := range t.Keys {
-		if k.FirstDenied != nil {
-			spans = append(spans, span{k.FirstDenied.Sub(k.First).Hours(), true})
+		if at := denied(k); at != nil {
+			spans = append(spans, span{at.Sub(k.First).Hours(), true})
 		} else {
 			spans = append(spans, span{t.Last.Sub(k.First).Hours(), false})
 		}
@@ -308,6 +278,7 @@ func (s *Survival) step(hours, share float64) {
 // bills compares what keys pay. dollar is what counts as nothing.
 func (t *Tally) bills(dollar pricing.Credits) Bills {
 	b := Bills{KeysTotal: len(t.Keys)}
+	dollar = max(1, dollar)
 	var live, cand []float64
 	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
 		k := t.Keys[id]
@@ -324,12 +295,17 @@ func (t *Tally) bills(dollar pricing.Credits) Bills {
 		b.Steepest = max(b.Steepest, rise)
 		if rise > .5 && change > dollar {
 			b.Shocked++
+			b.ShockPaid += float64(k.Paid[1])
 		}
 	}
 	if len(t.Keys) > 0 {
 		b.Shock = float64(b.Shocked) / float64(len(t.Keys))
 	}
+	if total := sum(cand); total > 0 {
+		b.ShockPaid /= total
+	}
 	b.EffLive, b.Eff = effective(live), effective(cand)
+	b.GiniLive, b.TopLive = gini(live)
 	b.Gini, b.TopTenth = gini(cand)
 	return b
 }

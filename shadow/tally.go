@@ -20,8 +20,9 @@ type Tally struct {
 	Imputed                       pricing.Credits // guessed of calls that reality refused
 	Newly                         int
 	NewlyBy                       map[string]int
-	DeniedBy                      map[string]int // by the candidate, first reason
-	Sole                          int            // newly denied for one reason only
+	DeniedBy                      map[string]int                 // by the candidate, first reason
+	Sole                          int                            // newly denied for one reason only
+	Leaks                         map[string]*[2]pricing.Credits // price of what each side denied, by its first reason
 	Keys                          map[string]*KeyTally
 	Tools                         map[string]*ToolTally
 	Runs                          []*RunTally
@@ -51,12 +52,27 @@ type KeyTally struct {
 	Imputed          pricing.Credits
 	First            time.Time                  // call
 	FirstDenied      *time.Time                 // by the candidate
+	FirstDeniedLive  *time.Time                 // by the live prices
+	Hours            []HourCount                // denied by the candidate, by hour
+	Days             []DaySpend                 // paid, by day
 	Stopped          *time.Time                 // first denied by the candidate alone
 	Reason           string                     // of Stopped
 	Run              string                     // of Stopped
 	Tools            map[string]pricing.Credits // change by tool
 
 	run *RunTally // the inferred one that is going on
+}
+
+// HourCount is how many calls were denied in an hour.
+type HourCount struct {
+	Hour   int64 // since 1970
+	Denied int
+}
+
+// DaySpend is what was paid on a day.
+type DaySpend struct {
+	Day  int64 // since 1970, UTC
+	Paid [2]pricing.Credits
 }
 
 // ToolTally is one tool.
@@ -66,7 +82,7 @@ type ToolTally struct {
 	Succeeded int
 	Paid      [2]pricing.Credits
 	Potential [2]pricing.Credits
-	Cost      pricing.Credits // upstream's, as reported
+	Cost      [2]pricing.Credits // upstream's as reported, of admitted calls
 }
 
 // RunTally is one piece of an agent's work.
@@ -82,7 +98,7 @@ const runGap = 15 * time.Minute
 
 // NewTally counts calls of a window.
 func NewTally(from, to time.Time) *Tally {
-	return &Tally{From: from, To: to, NewlyBy: map[string]int{}, DeniedBy: map[string]int{}, Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}, runs: map[[2]string]*RunTally{}}
+	return &Tally{From: from, To: to, NewlyBy: map[string]int{}, DeniedBy: map[string]int{}, Leaks: map[string]*[2]pricing.Credits{}, Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}, runs: map[[2]string]*RunTally{}}
 }
 
 func (t *Tally) refund(side int, n pricing.Credits) { t.Sides[side].Refunds += n }
@@ -128,6 +144,7 @@ func (t *Tally) count(c *journal.Call, live, cand ledger.Verdict) {
 		k.Imputed += cand.Paid
 	}
 	t.deny(k, c, live, cand)
+	k.spend(c.At, got)
 	tool := t.tool(c, both)
 	run := t.run(k, c)
 	run.Calls++
@@ -174,18 +191,22 @@ func price(c *journal.Call, v ledger.Verdict) pricing.Credits {
 }
 
 func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand ledger.Verdict) {
+	at := c.At
+	if !live.Admitted {
+		t.leak(0, reasonOf(c, live), price(c, live))
+		if k.FirstDeniedLive == nil {
+			k.FirstDeniedLive = &at
+		}
+	}
 	if cand.Admitted {
 		k.Admitted++
 		return
 	}
 	k.Denied++
-	at, reason := c.At, "refused"
-	if len(cand.Reasons) > 0 {
-		reason = cand.Reasons[0].Reason
-	} else if len(c.Findings) > 0 {
-		reason = c.Findings[0]
-	}
+	reason := reasonOf(c, cand)
 	t.DeniedBy[reason]++
+	t.leak(1, reason, price(c, cand))
+	k.denied(at)
 	if k.FirstDenied == nil {
 		k.FirstDenied = &at
 	}
@@ -201,6 +222,56 @@ func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand ledger.Verdict) {
 	if k.Stopped == nil {
 		k.Stopped, k.Reason, k.Run = &at, reason, c.Run
 	}
+}
+
+// reasonOf is the first reason why a call is denied.
+func reasonOf(c *journal.Call, v ledger.Verdict) string {
+	switch {
+	case len(v.Reasons) > 0:
+		return v.Reasons[0].Reason
+	case len(c.Findings) > 0:
+		return c.Findings[0]
+	}
+	return "refused"
+}
+
+func (t *Tally) leak(side int, reason string, n pricing.Credits) {
+	l := t.Leaks[reason]
+	if l == nil {
+		l = new([2]pricing.Credits)
+		t.Leaks[reason] = l
+	}
+	l[side] += n
+}
+
+// denied counts a denial in its hour.
+func (k *KeyTally) denied(at time.Time) {
+	hour := at.Unix() / 3600
+	for i := len(k.Hours) - 1; i >= 0; i-- { // nearly always the last
+		if k.Hours[i].Hour == hour {
+			k.Hours[i].Denied++
+			return
+		}
+	}
+	k.Hours = append(k.Hours, HourCount{hour, 1})
+}
+
+// spend counts what was paid on its day.
+func (k *KeyTally) spend(at time.Time, got [2]pricing.Credits) {
+	if got == [2]pricing.Credits{} {
+		return
+	}
+	day := at.Unix() / (24 * 3600)
+	i := len(k.Days) - 1
+	for i >= 0 && k.Days[i].Day != day { // nearly always the last
+		i--
+	}
+	if i < 0 {
+		i = len(k.Days)
+		k.Days = append(k.Days, DaySpend{Day: day})
+	}
+	k.Days[i].Paid[0] += got[0]
+	k.Days[i].Paid[1] += got[1]
 }
 
 func (t *Tally) key(c *journal.Call) *KeyTally {
@@ -222,9 +293,11 @@ func (t *Tally) tool(c *journal.Call, both [2]ledger.Verdict) *ToolTally {
 	if c.Outcome == pricing.OK {
 		tool.Succeeded++
 	}
-	tool.Cost += c.Cost
 	for i, v := range both {
 		tool.Potential[i] += price(c, v)
+		if v.Admitted {
+			tool.Cost[i] += c.Cost
+		}
 	}
 	return tool
 }

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"context"
+
+	"paygate/pricing"
+	"paygate/pricing/sheetfile"
+	"paygate/server/api"
+	"paygate/shadow"
+)
+
+// sheetIn is a sheet that is tried: one by its text, or by the name of an
+// experiment ("" or "live": the live one), with changed prices on top.
+type sheetIn struct {
+	Name  string                  `json:"name"`
+	Sheet string                  `json:"sheet"` // a sheet's text
+	Set   map[string]pricing.Cell `json:"set"`   // by tool; "*" is the default price
+}
+
+type replayIn struct {
+	sheetIn
+	Sheets []sheetIn      `json:"sheets"` // several at once, instead
+	ID     string         `json:"id"`     // to ask for its progress by
+	From   string         `json:"from"`
+	To     string         `json:"to"`
+	WhatIf *shadow.WhatIf `json:"whatIf"`
+}
+
+type replayOut struct {
+	Reports []*shadow.Report `json:"reports"`
+}
+
+func (s *Server) shadowReplay(ctx context.Context, in replayIn) (replayOut, error) {
+	request := shadow.ReplayRequest{ID: in.ID, WhatIf: in.WhatIf}
+	list := in.Sheets
+	if list == nil {
+		list = []sheetIn{in.sheetIn}
+	}
+	for _, one := range list {
+		candidate, err := s.candidate(one)
+		if err != nil {
+			return replayOut{}, labError(err)
+		}
+		request.Candidates = append(request.Candidates, candidate)
+	}
+	request.Window.From, request.Window.To = api.DateOr(in.From, request.Window.From), api.DateOr(in.To, request.Window.To)
+	reports, err := s.lab.Replay(ctx, request)
+	return labAnswer(replayOut{reports}, err)
+}
+
+// candidate is the sheet that a replay names or holds.
+func (s *Server) candidate(in sheetIn) (c shadow.Candidate, err error) {
+	if in.Sheet == "" {
+		c.Name = in.Name
+		c.Sheet, err = s.lab.Sheet(in.Name, in.Set)
+		return c, err
+	}
+	f, err := sheetfile.Parse([]byte(in.Sheet))
+	if err != nil {
+		return c, err
+	}
+	c.Name = f.Name
+	if c.Sheet, err = f.Sheet.With(in.Set); err != nil {
+		return c, api.BadRequest("%v", err)
+	}
+	return c, nil
+}
+
+type replayID struct {
+	ID string `json:"id" query:"id"`
+}
+
+type replayProgress struct {
+	ID      string  `json:"id"`
+	Running bool    `json:"running"`
+	Done    float64 `json:"done"` // share
+}
+
+func (s *Server) shadowProgress(_ context.Context, in replayID) (replayProgress, error) {
+	done, running := s.lab.Progress(in.ID)
+	return replayProgress{in.ID, running, done}, nil
+}
+
+func (s *Server) shadowCancel(_ context.Context, in replayID) (replayProgress, error) {
+	if !s.lab.Cancel(in.ID) {
+		return replayProgress{}, api.NotFound("No replay of this id is under way")
+	}
+	return replayProgress{ID: in.ID}, nil
+}
+
+type sumsIn struct {
+	Sheets []sheetIn `json:"sheets"`
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+}
+
+func (s *Server) shadowSums(ctx context.Context, in sumsIn) (*shadow.Sums, error) {
+	request := shadow.SumsRequest{}
+	for _, one := range in.Sheets {
+		c, err := s.candidate(one)
+		if err != nil {
+			return nil, labError(err)
+		}
+		request.Sheets = append(request.Sheets, c.Sheet)
+	}
+	request.Window.From, request.Window.To = api.DateOr(in.From, request.Window.From), api.DateOr(in.To, request.Window.To)
+	return labAnswer(s.lab.Sums(ctx, request))
+}

@@ -1,0 +1,261 @@
+package shadow
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store"
+	"paygate/store/sheets"
+)
+
+// SumsRequest asks what the newest calls would cost under several sheets.
+type SumsRequest struct {
+	Sheets []*pricing.Sheet
+	Window Window
+}
+
+// Sums are what calls would cost if no wallet, limit or plan stood in the way.
+// They are not what would be collected.
+type Sums struct {
+	Calls   int               `json:"calls"`
+	From    time.Time         `json:"from"` // of the first call
+	To      time.Time         `json:"to"`   // of the last call
+	Exact   bool              `json:"exact"`
+	Tools   []ToolSum         `json:"tools"`
+	Credits []pricing.Credits `json:"credits"` // one for each sheet
+	TookMs  float64           `json:"tookMs"`
+}
+
+// ToolSum is one tool's part.
+type ToolSum struct {
+	Tool    string            `json:"tool"`
+	Calls   int               `json:"calls"`
+	Credits []pricing.Credits `json:"credits"`
+}
+
+const (
+	refillAfter = time.Second      // sums are at most so much behind
+	forgetAfter = 10 * time.Minute // without a request the calls' facts are forgotten
+	keptSums    = 64
+)
+
+// summing is what the lab keeps for sums, from the first request on.
+type summing struct {
+	mu    sync.Mutex
+	cols  *columns // nil: nobody has asked
+	read  time.Time
+	asked time.Time
+	kept  map[sumKey][]pricing.Credits // a sheet's sum by group
+}
+
+type sumKey struct {
+	hash     string
+	from, to int64
+	last     uint64
+}
+
+// Sums prices the newest calls, at most MostSummed, under sheets: fast enough
+// to follow a price that somebody is turning. Counters of tiers and free
+// allowances begin with the first of these calls.
+func (l *Lab) Sums(ctx context.Context, in SumsRequest) (*Sums, error) {
+	if n := len(in.Sheets); n == 0 || n > MostRunning+1 {
+		return nil, badInput("sums are made for 1 to %d sheets, not %d", MostRunning+1, n)
+	}
+	s := &l.sums
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := l.refill(ctx); err != nil {
+		return nil, err
+	}
+	began := l.o.Now()
+	out := s.of(in.Sheets, in.Window)
+	out.TookMs = float64(l.o.Now().Sub(began).Microseconds()) / 1000
+	return out, nil
+}
+
+// Sheet is that of an experiment, "" or "live" for the live one, with changed
+// cells.
+func (l *Lab) Sheet(name string, set map[string]pricing.Cell) (s *pricing.Sheet, err error) {
+	if name == "" || name == "live" {
+		err = l.o.Book.DB().View(func(snap *store.Snapshot) error {
+			s, _, err = sheets.Live(snap)
+			return err
+		})
+	} else {
+		var e *Experiment
+		if e, err = l.Experiment(name); err == nil {
+			s, err = l.sheet(e.Candidate)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sheet %s: %w", cmp.Or(name, "live"), err)
+	}
+	changed, err := s.With(set)
+	if err != nil {
+		return nil, badInput("%v", err)
+	}
+	return changed, nil
+}
+
+// refill brings the columns up to date. Behind the sums' mu.
+func (l *Lab) refill(ctx context.Context) error {
+	s, now := &l.sums, l.o.Now()
+	s.asked = now
+	if s.cols != nil && now.Sub(s.read) < refillAfter {
+		return nil
+	}
+	if s.cols == nil {
+		s.cols, s.kept = newColumns(l.o.Book.Journal().Last()), map[sumKey][]pricing.Credits{}
+	}
+	s.read = now
+	return s.cols.fill(ctx.Done(), l.o.Book.DB())
+}
+
+// rest forgets the columns when nobody has asked for a while.
+func (s *summing) rest(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cols != nil && now.Sub(s.asked) > forgetAfter {
+		s.cols, s.kept = nil, nil
+	}
+}
+
+func (s *summing) of(list []*pricing.Sheet, w Window) *Sums {
+	out, c := &Sums{Tools: []ToolSum{}, Credits: make([]pricing.Credits, len(list))}, s.cols
+	all := c.volumes(w, out)
+	tools := map[string]int{}
+	for g := range c.groups {
+		if all[g].calls == 0 {
+			continue
+		}
+		name := c.groups[g].call.Tool
+		i, ok := tools[name]
+		if !ok {
+			i = len(out.Tools)
+			tools[name] = i
+			out.Tools = append(out.Tools, ToolSum{Tool: name, Credits: make([]pricing.Credits, len(list))})
+		}
+		out.Tools[i].Calls += int(all[g].calls)
+	}
+	for n, sheet := range list {
+		for g, credits := range s.sheet(sheet, w, all) {
+			if all[g].calls > 0 {
+				out.Tools[tools[c.groups[g].call.Tool]].Credits[n] += credits
+				out.Credits[n] += credits
+			}
+		}
+	}
+	slices.SortFunc(out.Tools, func(a, b ToolSum) int { return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Tool, b.Tool)) })
+	return out
+}
+
+// volume is how much there is of a group: all that a linear price needs.
+type volume struct{ calls, in, out pricing.Credits }
+
+func (c *columns) volumes(w Window, out *Sums) []volume {
+	all := make([]volume, len(c.groups))
+	first, last := int64(0), int64(0)
+	c.inside(w, func(k *chunk, from, to int) {
+		if out.Calls == 0 {
+			first, last = k.at[from], k.at[from]
+		}
+		out.Calls += to - from
+		for i := from; i < to; i++ {
+			v := &all[k.group[i]]
+			v.calls++
+			v.in += pricing.Credits((k.in[i] + 1023) / 1024)
+			v.out += pricing.Credits((k.out[i] + 1023) / 1024)
+			first, last = min(first, k.at[i]), max(last, k.at[i])
+		}
+	})
+	if out.Calls > 0 {
+		out.From, out.To = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC()
+	}
+	return all
+}
+
+// sheet is what each group costs under one sheet.
+func (s *summing) sheet(sheet *pricing.Sheet, w Window, all []volume) []pricing.Credits {
+	key := sumKey{sheet.Hash(), w.From.UnixMilli(), w.To.UnixMilli(), s.cols.last}
+	if kept, ok := s.kept[key]; ok {
+		return kept
+	}
+	if len(s.kept) >= keptSums {
+		clear(s.kept)
+	}
+	out := make([]pricing.Credits, len(all))
+	var other []bool // groups whose calls must be priced one by one
+	for g := range all {
+		f := &s.cols.groups[g]
+		if all[g].calls == 0 || f.none {
+			continue
+		}
+		p, ok := sheet.Linear(&f.call)
+		if !ok {
+			if other == nil {
+				other = make([]bool, len(all))
+			}
+			other[g] = true
+			continue
+		}
+		out[g] = p.PerCall*all[g].calls + p.PerKBIn*all[g].in + p.PerKBOut*all[g].out
+	}
+	if other != nil {
+		s.cols.each(sheet, w, other, out)
+	}
+	s.kept[key] = out
+	return out
+}
+
+// each prices calls one by one. Each worker has payers of its own, so that
+// their counters need no lock and come out the same for any number of workers.
+func (c *columns) each(sheet *pricing.Sheet, w Window, groups []bool, out []pricing.Credits) {
+	workers := max(1, min(runtime.GOMAXPROCS(0), 8))
+	sums := make([][]pricing.Credits, workers)
+	var busy sync.WaitGroup
+	for n := range workers {
+		busy.Go(func() { sums[n] = c.part(sheet, w, groups, [2]uint32{uint32(n), uint32(workers)}) })
+	}
+	busy.Wait()
+	for _, sum := range sums {
+		for g, credits := range sum {
+			out[g] += credits
+		}
+	}
+}
+
+// part is one worker's: it takes payer share[0] of every share[1].
+func (c *columns) part(sheet *pricing.Sheet, w Window, groups []bool, share [2]uint32) []pricing.Credits {
+	out := make([]pricing.Credits, len(groups))
+	calls := make([]pricing.Call, len(groups))
+	for g := range calls {
+		calls[g] = c.groups[g].call
+	}
+	usage := make([]pricing.Usage, len(c.payers))
+	c.inside(w, func(k *chunk, from, to int) {
+		for i := from; i < to; i++ {
+			g, payer := k.group[i], k.payer[i]
+			if !groups[g] || payer%share[1] != share[0] {
+				continue
+			}
+			call, u := &calls[g], &usage[payer]
+			k.load(i, call)
+			if call.Outcome == pricing.Denied {
+				out[g] += min(pricing.Quote(call, sheet, u).Due, pricing.MaxCredits)
+				continue
+			}
+			charge, deltas := pricing.Rate(call, sheet, u)
+			out[g] += min(charge.Due, pricing.MaxCredits)
+			if !deltas.Zero() {
+				u.Add(deltas)
+			}
+		}
+	})
+	return out
+}
