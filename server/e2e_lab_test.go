@@ -75,7 +75,8 @@ type sheets struct {
 	Sheets []struct {
 		Name, State string
 		Tools       map[string]struct {
-			PerCall string `json:"per_call"`
+			PerCall  string `json:"per_call"`
+			PerKBOut string `json:"per_kb_out"`
 		}
 	}
 }

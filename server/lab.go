@@ -63,8 +63,10 @@ func labAnswer[T any](out T, err error) (T, error) {
 }
 
 type shadowNewIn struct {
-	Name  string `json:"name"`
-	Sheet string `json:"sheet"` // the file's text, YAML or JSON
+	Name  string                  `json:"name"`
+	Sheet string                  `json:"sheet"` // the file's text, YAML or JSON; or
+	From  string                  `json:"from"`  // an experiment, or "live", and
+	Set   map[string]pricing.Cell `json:"set"`   // prices that are other than there, by tool; "*" is the default price
 }
 
 type shadowNewOut struct {
@@ -73,6 +75,13 @@ type shadowNewOut struct {
 }
 
 func (s *Server) shadowNew(ctx context.Context, in shadowNewIn) (shadowNewOut, error) {
+	if in.From != "" {
+		if in.Sheet != "" {
+			return shadowNewOut{}, api.BadRequest("sheet and from: say one of them")
+		}
+		e, err := s.lab.Copy(ctx, in.Name, in.From, in.Set, api.ActorOf(ctx).ID)
+		return labAnswer(shadowNewOut{e, []sheetfile.Diagnostic{}}, err)
+	}
 	e, notes, err := s.lab.New(ctx, in.Name, []byte(in.Sheet), api.ActorOf(ctx).ID)
 	return labAnswer(shadowNewOut{e, append([]sheetfile.Diagnostic{}, notes...)}, err)
 }

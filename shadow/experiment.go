@@ -117,38 +117,65 @@ func New(o Options) *Lab {
 
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
+func checkName(name string) error {
+	switch {
+	case !names.MatchString(name):
+		return badInput("name %q: 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit", name)
+	case name == "live":
+		return badInput(`name "live": so the prices are called that are charged; take another name`)
+	}
+	return nil
+}
+
 // New keeps a candidate's sheet under a name. The error is a
 // *sheetfile.Invalid, a *BadInput, or wraps ErrTaken. The same file under the
 // same name again is no error.
 func (l *Lab) New(ctx context.Context, name string, file []byte, actor string) (*Experiment, []sheetfile.Diagnostic, error) {
-	if !names.MatchString(name) {
-		return nil, nil, badInput("name %q: 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit", name)
-	}
-	if name == "live" {
-		return nil, nil, badInput(`name "live": so the prices are called that are charged; take another name`)
+	if err := checkName(name); err != nil {
+		return nil, nil, err
 	}
 	f, err := sheetfile.Parse(file)
 	if err != nil {
 		return nil, nil, err
 	}
-	var e *Experiment
-	err = l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
-		was, err := table().Get(tx, name)
-		if err == nil && was.Candidate == f.Sheet.Hash() {
-			e = was
-			return nil
-		}
-		if !errors.Is(err, store.ErrNotFound) {
-			return errors.Join(err, fmt.Errorf("experiment %s: %w, with other prices", name, ErrTaken))
-		}
-		e = &Experiment{Name: name, Candidate: f.Sheet.Hash(), Title: f.Name, State: Validated, Created: tx.Now()}
-		return errors.Join(sheets.Put(tx, f.Sheet, "shadow:"+name, tx.Now()), table().Put(tx, e),
-			tx.Append(event(eventCreated, actor, mark{Name: name, Candidate: e.Candidate})))
-	})
+	e, err := l.keep(ctx, &Experiment{Name: name, Title: f.Name}, f.Sheet, actor)
 	if err != nil {
 		return nil, nil, err
 	}
 	return e, f.Warnings, nil
+}
+
+// Copy keeps a candidate that is another one, or the live sheet (from is empty
+// or "live"), with other prices for some tools. Its errors are those of New.
+func (l *Lab) Copy(ctx context.Context, name, from string, set map[string]pricing.Cell, actor string) (*Experiment, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	sheet, err := l.Sheet(from, set)
+	if err != nil {
+		return nil, err
+	}
+	return l.keep(ctx, &Experiment{Name: name}, sheet, actor)
+}
+
+func (l *Lab) keep(ctx context.Context, e *Experiment, sheet *pricing.Sheet, actor string) (*Experiment, error) {
+	err := l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
+		was, err := table().Get(tx, e.Name)
+		if err == nil && was.Candidate == sheet.Hash() {
+			e = was
+			return nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return errors.Join(err, fmt.Errorf("experiment %s: %w, with other prices", e.Name, ErrTaken))
+		}
+		e.Candidate, e.State, e.Created = sheet.Hash(), Validated, tx.Now()
+		return errors.Join(sheets.Put(tx, sheet, "shadow:"+e.Name, tx.Now()), table().Put(tx, e),
+			tx.Append(event(eventCreated, actor, mark{Name: e.Name, Candidate: e.Candidate})))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func event(kind, actor string, m mark) journal.Event {
