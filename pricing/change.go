@@ -39,22 +39,15 @@ func (s *Sheet) With(set map[string]Cell) (*Sheet, error) {
 // priceOf is the price that is announced for a tool. If it is not the tool's
 // alone, a rule for it is put before the one that holds.
 func (s *Spec) priceOf(tool string) *Price {
-	at, price := len(s.Rules), s.Defaults
-	for i := range s.Rules {
-		m := s.Rules[i].Match
-		about := m.Tool == "" || glob(m.Tool, tool)
-		own := m.Tool == tool
-		if m.Tool = ""; !about || m.String() != "*" {
-			continue
-		}
-		if own {
-			return &s.Rules[i].Price
-		}
-		at, price = i, s.Rules[i].Price
-		break
-	}
-	if at == len(s.Rules) {
+	at, price := s.postedRule(tool), s.Defaults
+	switch {
+	case at < 0:
+		at = len(s.Rules)
 		price.BillOn, price.Cached, price.Retry = "", nil, "" // a rule has them from the defaults
+	case s.Rules[at].Match.Tool == tool:
+		return &s.Rules[at].Price
+	default:
+		price = s.Rules[at].Price
 	}
 	s.Rules = slices.Insert(s.Rules, at, Rule{Match: Match{Tool: tool}, Price: price})
 	return &s.Rules[at].Price

@@ -18,7 +18,8 @@ type rules struct {
 	lines  []line           // the rules in order, then the defaults
 	exact  map[string][]int // by tool name: the lines that can be for it
 	others []int            // the lines for tools that no rule names
-	layout int64            // tells the counters of this sheet from those of another; 0: there are none
+	dims   []Dim
+	layout int64 // tells the counters of this sheet from those of another; 0: there are none
 }
 
 // line is one price and when it holds.
@@ -35,6 +36,9 @@ type line struct {
 // ErrCounters means that a sheet has more tiers and allowances than a payer has
 // counters for.
 var ErrCounters = errors.New("too many tiers and free allowances: a sheet has room for seven graduated ones or allowances")
+
+// ErrDims means that a sheet's prices depend on too many arguments.
+var ErrDims = fmt.Errorf("too many dimensions: a sheet may depend on %d arguments", MostDims)
 
 // Compile makes a sheet. It trusts the numbers of the spec; package sheetfile
 // checks what people write.
@@ -62,6 +66,9 @@ func Compile(spec Spec) (*Sheet, error) {
 		return nil, err
 	}
 	r.index()
+	if r.dims = r.spec.dims(); len(r.dims) > MostDims {
+		return nil, ErrDims
+	}
 	s.rules = r
 	s.refund = r.lines[len(r.lines)-1].billOn != BillAccepted
 	s.def, s.tools = r.posted(""), map[string]ToolPrice{}
@@ -184,7 +191,7 @@ func (r *rules) candidates(tool string) []int {
 func flat(spec Spec) *Sheet {
 	d := spec.Defaults
 	bill := cmp.Or(d.BillOn, BillAccepted)
-	if spec.CreditUSD != 0 || len(spec.Plans) > 0 || !d.plain() || bill != BillAccepted && bill != BillSuccess || d.Cached != nil && *d.Cached != 0 || cmp.Or(d.Retry, RetryFree) != RetryFree {
+	if spec.CreditUSD != 0 || len(spec.Plans) > 0 || len(spec.Dims) > 0 || !d.plain() || bill != BillAccepted && bill != BillSuccess || d.Cached != nil && *d.Cached != 0 || cmp.Or(d.Retry, RetryFree) != RetryFree {
 		return nil
 	}
 	tools := map[string]ToolPrice{}

@@ -65,6 +65,9 @@ func lines(s Spec) map[string]string {
 	if len(s.Rules) > 0 && !flatRules(s.Rules) {
 		out["order of rules"] = order
 	}
+	for _, d := range s.Dims {
+		spread(out, "dimension "+d.Name, d)
+	}
 	for _, p := range s.Plans {
 		spread(out, "plan "+p.Name, p)
 	}

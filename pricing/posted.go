@@ -7,7 +7,19 @@ import "slices"
 // "*" is any tool that no rule is for.
 func (s *Sheet) Posted(tool string) Price {
 	spec := s.Spec()
-	i := slices.IndexFunc(spec.Rules, func(r Rule) bool {
+	if i := spec.postedRule(tool); i >= 0 {
+		return spec.Rules[i].Price
+	}
+	return spec.Defaults
+}
+
+// postedRule is the first rule for a tool without other conditions; -1: none,
+// the defaults hold.
+func (s *Spec) postedRule(tool string) int {
+	if tool == "*" {
+		return -1
+	}
+	return slices.IndexFunc(s.Rules, func(r Rule) bool {
 		m := r.Match
 		if m.Tool != "" && !glob(m.Tool, tool) {
 			return false
@@ -15,8 +27,4 @@ func (s *Sheet) Posted(tool string) Price {
 		m.Tool = ""
 		return m.String() == "*"
 	})
-	if i < 0 || tool == "*" {
-		return spec.Defaults
-	}
-	return spec.Rules[i].Price
 }

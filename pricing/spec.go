@@ -7,6 +7,7 @@ type Spec struct {
 	Defaults  Price   `json:"defaults"`            // of calls that no rule matches
 	Rules     []Rule  `json:"rules,omitempty"`     // the first that matches decides
 	Plans     []Plan  `json:"plans,omitempty"`     // by name
+	Dims      []Dim   `json:"dims,omitempty"`      // declared; see Sheet.Dims
 }
 
 // Price is what one call costs: the sum of its parts, times its tier's
@@ -111,24 +112,4 @@ type Range struct {
 type Span struct {
 	From int `json:"from"`
 	To   int `json:"to"`
-}
-
-// Plan is what the keys of a plan get and may use.
-type Plan struct {
-	Name     string  `json:"name"`
-	Grant    Credits `json:"grant,omitempty"`
-	GrantPer string  `json:"grantPer,omitempty"` // month or day
-	Rollover Credits `json:"rollover,omitempty"`
-	Rate     int64   `json:"rate,omitempty"` // calls a minute
-	SpendCap Credits `json:"spendCap,omitempty"`
-	CapPer   string  `json:"capPer,omitempty"` // month or day
-	TopUp    TopUp   `json:"topUp,omitzero"`
-}
-
-// TopUp adds credits when a balance falls below a number, at most so many
-// times a day.
-type TopUp struct {
-	Below  Credits `json:"below,omitempty"`
-	Add    Credits `json:"add,omitempty"`
-	PerDay int64   `json:"perDay,omitempty"`
 }

@@ -24,7 +24,10 @@ func (r *reader) sheet(n *filetree.Node, f *File) pricing.Spec {
 		"defaults": func(n *filetree.Node, field string) { s.Defaults = r.price(n, field, true) },
 		"rules":    func(n *filetree.Node, field string) { s.Rules = r.rules(n, field) },
 		"plans":    func(n *filetree.Node, field string) { s.Plans = r.plans(n, field) },
+
+		"dimensions": func(n *filetree.Node, field string) { s.Dims = r.dims(n, field) },
 	})
+	r.together(n, &s)
 	if n.Kind == filetree.Object && !slices.ContainsFunc(n.Members, func(m filetree.Member) bool { return m.Name == "defaults" || m.Name == "rules" }) {
 		r.bad(n, "", `there are no prices: a sheet has "defaults", "rules" or both`)
 	}
@@ -122,6 +125,9 @@ func (r *reader) retry(n *filetree.Node, field string) string {
 		return pricing.RetryFree
 	}
 	r.oneOf(n, field, word, pricing.RetryFree, pricing.RetryCharged, "free_within DURATION")
+	if word == pricing.RetryCharged {
+		r.warn(n, field, "the gateway answers a repeated request before it asks for credits, so it is never charged", "")
+	}
 	return word
 }
 

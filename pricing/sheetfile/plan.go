@@ -26,7 +26,7 @@ func (r *reader) plan(name string, n *filetree.Node, field string) pricing.Plan 
 			v, per := r.ratio(n, field, "credits", "day", "month")
 			p.Grant, p.GrantPer = pricing.Credits(v), per
 		},
-		"expires":  func(n *filetree.Node, field string) { r.word(n, field, &expires, "month_end") },
+		"expires":  func(n *filetree.Node, field string) { r.word(n, field, &expires, "month_end", "day_end") },
 		"rollover": func(n *filetree.Node, field string) { r.credits(n, field, &p.Rollover) },
 		"rate":     func(n *filetree.Node, field string) { p.Rate, _ = r.ratio(n, field, "calls", "min") },
 		"spend_cap": func(n *filetree.Node, field string) {
@@ -41,6 +41,13 @@ func (r *reader) plan(name string, n *filetree.Node, field string) pricing.Plan 
 		},
 		"auto_topup": func(n *filetree.Node, field string) { p.TopUp = r.topUp(n, field) },
 	})
+	p.Expires = expires != "" || p.Rollover > 0
+	switch {
+	case p.Grant == 0 && p.Expires:
+		r.bad(n, field, `only a "grant" can expire or roll over, and there is none`)
+	case expires != "" && expires != p.GrantPer+"_end":
+		r.bad(n, field, "a grant per %s expires at %s_end, not %s", p.GrantPer, p.GrantPer, expires)
+	}
 	return p
 }
 

@@ -4,6 +4,7 @@
 package sheetfile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func Parse(raw []byte) (*File, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(r.found, func(a, b Diagnostic) int { return a.Line - b.Line })
+	slices.SortStableFunc(r.found, func(a, b Diagnostic) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
 	if r.failed() {
 		return nil, &Invalid{r.found}
 	}

@@ -156,7 +156,14 @@ func (c *Call) judge(err error) {
 	}
 	if c.Result != nil {
 		c.Out = int64(len(c.Result.Result))
+		c.reported(c.Result.Result)
 	}
+}
+
+// reported takes what the server says that the call used and cost it.
+func (c *Call) reported(result json.RawMessage) {
+	units, cost := mcp.Reported(result, int64(pricing.MaxCredits))
+	c.Units, c.Cost = pricing.Credits(units), pricing.Credits(cost)
 }
 
 func short(s string) string {

@@ -91,6 +91,7 @@ func (g *Gate) Observe(ctx context.Context, key string, req, res *mcp.Message) e
 	switch state.Status {
 	case mcp.TaskCompleted:
 		c.Outcome, c.Class, c.Out = pricing.OK, "ok", int64(len(state.Result))
+		c.reported(state.Result)
 		if mcp.IsToolError(state.Result) {
 			c.Outcome, c.Class = pricing.Failed, "tool_error"
 		}

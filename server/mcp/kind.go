@@ -1,7 +1,9 @@
 package mcp
 
 import (
+	"bytes"
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -45,6 +47,23 @@ func ttl(ms gjson.Result) time.Duration { return time.Duration(ms.Int()) * time.
 // IsToolError says whether a result says that its tool failed.
 func IsToolError(result json.RawMessage) bool {
 	return gjson.GetBytes(result, "isError").Type == gjson.True
+}
+
+// Reported is what a server says in a result's _meta that a call used and cost
+// it: whole numbers from 0 to most, under "paygate/units" and "paygate/cost".
+func Reported(result json.RawMessage, most int64) (units, cost int64) {
+	if !bytes.Contains(result, []byte(`"paygate/`)) { // nearly always
+		return 0, 0
+	}
+	meta := gjson.GetBytes(result, "_meta")
+	number := func(name string) int64 {
+		n := meta.Get(name)
+		if n.Type != gjson.Number || n.Num < 0 || n.Num > float64(most) || n.Num != math.Trunc(n.Num) {
+			return 0
+		}
+		return n.Int()
+	}
+	return number("paygate/units"), number("paygate/cost")
 }
 
 // TaskState is how a task is doing, as an answer to tasks/* tells.
