@@ -26,6 +26,8 @@ type Experiment struct {
 	State     string          `json:"state"`
 	Created   time.Time       `json:"created"`
 	Started   *time.Time      `json:"started,omitempty"`
+	Reviewed  *Review         `json:"reviewed,omitempty"`
+	Going     *Going          `json:"going,omitempty"` // how it goes, or went, live
 	Promoted  *time.Time      `json:"promoted,omitempty"`
 	Ended     *time.Time      `json:"ended,omitempty"`
 	MadeTo    uint64          `json:"madeTo,omitempty"`   // make-good has gone so far
@@ -36,6 +38,9 @@ type Experiment struct {
 const (
 	Validated  = "validated"   // its sheet is kept
 	Shadowing  = "shadowing"   // it lives through what happens
+	IsReviewed = "reviewed"    // the same, and somebody has looked at its report
+	Scheduled  = "scheduled"   // it goes live at a time
+	InCanary   = "canary"      // some keys pay its prices
 	Stopped    = "stopped"     // it was ended without going live
 	IsLive     = "live"        // its prices are charged
 	Superseded = "superseded"  // another one went live after it
@@ -48,7 +53,12 @@ const (
 	eventCreated  = "shadow.created"
 	eventStarted  = "shadow.started"
 	eventStopped  = "shadow.stopped"
+	eventReviewed = "shadow.reviewed"
+	eventSchedule = "shadow.scheduled"
+	eventCancel   = "shadow.unscheduled"
+	eventCanary   = "shadow.canary"
 	eventPromoted = "shadow.promoted"
+	eventSuperse  = "shadow.superseded"
 	eventRolled   = "shadow.rolled_back"
 	eventMadeGood = "shadow.made_good"
 )
@@ -61,6 +71,13 @@ type mark struct {
 	Report    string          `json:"report,omitempty"`   // log digest that a promotion was decided by
 	Override  []string        `json:"override,omitempty"` // guardrails that were waived
 	Credits   pricing.Credits `json:"credits,omitempty"`  // given back
+	At        *time.Time      `json:"at,omitempty"`       // when it is to go live
+	Percent   float64         `json:"percent,omitempty"`  // of the keys, of a canary
+	Charged   string          `json:"charged,omitempty"`  // the sheet that a canary's keys pay by
+	Salt      string          `json:"salt,omitempty"`     // that tells a canary's keys from the others
+	Keep      string          `json:"keep,omitempty"`     // who goes on paying by the old sheet
+	By        string          `json:"by,omitempty"`       // who decided what happens without anybody
+	Why       string          `json:"why,omitempty"`      // of what happens without anybody
 }
 
 // What can be wrong with a request, beside *BadInput, *Blocked and
@@ -98,6 +115,9 @@ type Lab struct {
 
 	sums summing // these have mutexes of their own
 	runs running
+
+	watching sync.Mutex // guards arms
+	arms     *arms      // of the canary that was looked at last
 }
 
 // tracked is an experiment in a walk.
@@ -197,7 +217,7 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 			if err != nil {
 				return err
 			}
-			if other.State == Shadowing {
+			if other.running() {
 				running++
 			}
 		}
@@ -217,13 +237,18 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 // Stop ends an experiment; its report stays.
 func (l *Lab) Stop(ctx context.Context, name, actor string) (*Experiment, error) {
 	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
-		if e.State != Shadowing {
+		if !e.running() {
 			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can stop", name, e.State, ErrState, Shadowing)
 		}
 		now := tx.Now()
 		e.State, e.Ended = Stopped, &now
 		return tx.Append(event(eventStopped, actor, mark{Name: name, Candidate: e.Candidate}))
 	})
+}
+
+// running says whether the experiment lives through what happens.
+func (e *Experiment) running() bool {
+	return e.State == Shadowing || e.State == IsReviewed || e.State == Scheduled
 }
 
 func (l *Lab) change(ctx context.Context, name string, fn func(*ledger.Tx, *Experiment) error) (*Experiment, error) {

@@ -14,6 +14,7 @@ const (
 	BlocksAll        = "promotion"
 	BlocksUnattended = "unattended promotion" // one at a later time, or without a person
 	BlocksNothing    = "nothing"              // it only warns
+	BlocksCanary     = "canary"               // a canary that runs: it is taken back
 )
 
 // The defaults.

@@ -82,7 +82,7 @@ func (l *Lab) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(all, func(e *Experiment) bool { return e.State == Shadowing }) {
+		if !slices.ContainsFunc(all, func(e *Experiment) bool { return e.running() || e.charges() }) {
 			continue
 		}
 		l.mu.Lock()
@@ -140,7 +140,7 @@ func (l *Lab) walker(pairs map[string]*tracked, from, to time.Time) (*walker, er
 				begin = from
 			}
 			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(begin, to))}
-		case t != nil && (e.Type == eventStopped || e.Type == eventPromoted):
+		case t != nil && (e.Type == eventStopped || e.Type == eventCanary || e.Type == eventPromoted):
 			w.pairs = slices.DeleteFunc(w.pairs, func(p *pair) bool { return p == t.pair })
 		}
 		return nil

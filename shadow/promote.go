@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -31,81 +30,239 @@ func (b *Blocked) Error() string {
 	return "guardrails stand against it: " + strings.Join(names, ", ")
 }
 
-func (l *Lab) liveHash() (hash string, err error) {
-	err = l.o.Book.DB().View(func(s *store.Snapshot) error {
-		sheet, _, err := sheets.Live(s)
-		if err == nil {
-			hash = sheet.Hash()
-		}
-		return err
-	})
-	return hash, err
+// Promoted is what a promotion has done, or would do.
+type Promoted struct {
+	Experiment *Experiment `json:"experiment"`
+	Waived     []string    `json:"waived"`     // guardrails that failed and were overridden
+	Failing    []Guardrail `json:"failing"`    // of a preview: what stands against it
+	Guardrails []Guardrail `json:"guardrails"` // all that were looked at
+	Report     *Report     `json:"report,omitempty"`
 }
 
-// Promote makes a candidate's prices live, if no guardrail of promotion stands
-// against it that is not in override ("all" waives every one), and the live
-// sheet is still the one it was measured against. Calls under way end by the
-// sheet they were admitted under.
-func (l *Lab) Promote(ctx context.Context, name string, override []string, actor string) (*Report, error) {
-	r, err := l.Report(ctx, name, Window{})
-	if err != nil {
-		return nil, err
+// Preview is what Promote would look at, without promoting: Failing stands
+// against it.
+func (l *Lab) Preview(ctx context.Context, p Promotion) (*Promoted, error) {
+	out, err := l.look(ctx, &p)
+	var blocked *Blocked
+	if errors.As(err, &blocked) {
+		return out, nil
 	}
-	if err := waives(r, override); err != nil {
-		return nil, err
-	}
-	blocked := &Blocked{Report: r}
-	for _, g := range r.Failing() {
-		if g.Blocks == BlocksAll && !slices.Contains(override, "all") && !slices.Contains(override, g.Name) {
-			blocked.Failing = append(blocked.Failing, g)
-		}
-	}
-	if blocked.Failing != nil {
-		return r, blocked
-	}
-	sheet, err := l.sheet(r.Candidate)
-	if err != nil {
-		return nil, err
-	}
-	if len(sheet.Spec().Plans) > 0 {
-		return r, badInput("the sheet has plans, which the gateway does not enforce yet: take them out to go live")
-	}
-	_, err = l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
-		if e.State != Shadowing {
-			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can go live", name, e.State, ErrState, Shadowing)
-		}
-		if err := sheets.Promote(tx, e.Live, e.Candidate, tx.Now()); err != nil {
-			return fmt.Errorf("experiment %s: %w", name, err)
-		}
-		if err := supersede(tx); err != nil {
-			return err
-		}
-		now := tx.Now()
-		e.State, e.Promoted = IsLive, &now
-		return errors.Join(priceEvent(tx, actor, e.Live, e.Candidate, "shadow:"+name),
-			tx.Append(event(eventPromoted, actor, mark{Name: name, Candidate: e.Candidate, Live: e.Live, Report: r.LogDigest, Override: override})))
-	})
-	if err != nil {
-		return r, err
-	}
-	return r, l.changed(ctx)
+	return out, err
 }
 
-func waives(r *Report, override []string) error {
-	for _, name := range override {
-		if name != "all" && !slices.ContainsFunc(r.Guardrails, func(g Guardrail) bool { return g.Name == name }) {
-			var known []string
-			for _, g := range r.Guardrails {
-				known = append(known, g.Name)
-			}
-			return badInput("override %q is not a guardrail; they are %s, or all", name, strings.Join(known, ", "))
+// look makes the report of a promotion and holds it against the guardrails.
+// The error is a *Blocked when one stands against it.
+func (l *Lab) look(ctx context.Context, p *Promotion) (*Promoted, error) {
+	now := l.o.Now().UTC()
+	if err := p.check(now); err != nil {
+		return nil, err
+	}
+	r, err := l.Report(ctx, p.Name, Window{})
+	if err != nil {
+		return nil, err
+	}
+	out := &Promoted{Waived: []string{}, Failing: []Guardrail{}, Guardrails: slices.Clone(r.Guardrails), Report: r}
+	if p.Quiet != "" {
+		begin := now
+		if !p.At.IsZero() {
+			begin = p.At
+		}
+		s, _ := quietSpan(p.Quiet) // checked above
+		out.Guardrails = append(out.Guardrails, Guardrail{"quietHours", begin.UTC().Format("15:04"), p.Quiet, !s.has(begin), BlocksAll})
+	}
+	if err := known(out.Guardrails, p); err != nil {
+		return nil, err
+	}
+	for _, g := range out.Guardrails {
+		switch {
+		case g.Pass, g.Blocks == BlocksNothing, g.Blocks == BlocksUnattended && !p.unattended():
+		case slices.Contains(p.Override, "all"), slices.Contains(p.Override, g.Name):
+			out.Waived = append(out.Waived, g.Name)
+		default:
+			out.Failing = append(out.Failing, g)
+		}
+	}
+	if out.Experiment, err = l.Experiment(p.Name); err != nil {
+		return nil, err
+	}
+	if len(out.Failing) > 0 {
+		return out, &Blocked{Failing: out.Failing, Report: r}
+	}
+	return out, nil
+}
+
+// known refuses to waive what is no guardrail.
+func known(all []Guardrail, p *Promotion) error {
+	var names []string
+	for _, g := range all {
+		names = append(names, g.Name)
+	}
+	if p.Percent > 0 {
+		names = append(names, canaryGuardNames[:]...)
+	}
+	for _, name := range p.Override {
+		if name != "all" && !slices.Contains(names, name) {
+			return badInput("override %q is not a guardrail; they are %s, or all", name, strings.Join(names, ", "))
 		}
 	}
 	return nil
 }
 
+// Promote makes a candidate's prices live: now or at a time, for all keys or
+// first for some of them. No guardrail may stand against it that is not waived,
+// and the live sheet must still be the one it was measured against. Calls under
+// way end by the sheet they were admitted under. A canary is made wider, or
+// ended by going live for all, by promoting again.
+func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted, error) {
+	e, err := l.Experiment(p.Name)
+	if err != nil {
+		return nil, err
+	}
+	if e.State == InCanary {
+		return l.widen(ctx, p, actor)
+	}
+	out, err := l.look(ctx, &p)
+	if err != nil {
+		return out, err
+	}
+	hash, err := reviewOf(out.Report)
+	if err != nil {
+		return nil, err
+	}
+	charged, err := l.charged(e, p.PerCall)
+	if err != nil {
+		return nil, err
+	}
+	out.Experiment, err = l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
+		if !e.running() || e.State == Scheduled {
+			return fmt.Errorf("experiment %s is %s: %w; one that is %s or %s can go live", p.Name, e.State, ErrState, Shadowing, IsReviewed)
+		}
+		if err := review(tx, e, hash, actor); err != nil {
+			return err
+		}
+		if err := decided(tx, e, &p, charged, actor); err != nil {
+			return err
+		}
+		m := mark{Report: out.Report.LogDigest, Override: p.Override}
+		switch {
+		case !p.At.IsZero():
+			return schedule(tx, e, m, actor)
+		case p.Percent > 0:
+			return beginCanary(tx, e, m, actor)
+		}
+		return goLive(tx, e, m, actor)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, l.changed(ctx)
+}
+
+// decided writes down how an experiment goes live.
+func decided(tx *ledger.Tx, e *Experiment, p *Promotion, charged *pricing.Sheet, actor string) error {
+	g := &Going{Percent: p.Percent, Keep: p.Keep, PerCall: p.PerCall, PerDay: p.PerDay, Quiet: p.Quiet, Override: p.Override, By: actor, Charged: charged.Hash()}
+	if g.Keep == "" {
+		g.Keep = KeepNone
+	}
+	if !p.At.IsZero() {
+		at := p.At.UTC().Truncate(time.Millisecond)
+		g.At = &at
+	}
+	if p.For > 0 {
+		g.For = p.For.String()
+	}
+	e.Going = g
+	return sheets.Put(tx, charged, "canary:"+e.Name, tx.Now())
+}
+
+// charged is what a canary's keys pay by.
+func (l *Lab) charged(e *Experiment, most pricing.Credits) (*pricing.Sheet, error) {
+	sheet, err := l.sheet(e.Candidate)
+	if err != nil {
+		return nil, err
+	}
+	return capped(sheet, most)
+}
+
+// Review writes down that somebody has seen an experiment's report as it is
+// now: its hash.
+func (l *Lab) Review(ctx context.Context, name, actor string) (*Experiment, error) {
+	r, err := l.Report(ctx, name, Window{})
+	if err != nil {
+		return nil, err
+	}
+	hash, err := reviewOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
+		if e.State != Shadowing && e.State != IsReviewed {
+			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can be reviewed", name, e.State, ErrState, Shadowing)
+		}
+		return review(tx, e, hash, actor)
+	})
+}
+
+func review(tx *ledger.Tx, e *Experiment, hash, actor string) error {
+	e.State, e.Reviewed = IsReviewed, &Review{Report: hash, At: tx.Now(), Actor: actor}
+	return tx.Append(event(eventReviewed, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, Report: hash}))
+}
+
+// goLive makes the candidate the live sheet, in one act.
+func goLive(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
+	if err := sheets.Promote(tx, e.Live, e.Candidate, tx.Now()); err != nil {
+		return fmt.Errorf("experiment %s: %w", e.Name, err)
+	}
+	if err := supersede(tx, actor); err != nil {
+		return err
+	}
+	if err := promise(tx, e); err != nil {
+		return err
+	}
+	now := tx.Now()
+	e.State, e.Promoted = IsLive, &now
+	if e.Going.Since == nil {
+		e.Going.Since = &now
+	}
+	m.Name, m.Candidate, m.Live, m.Charged, m.Keep = e.Name, e.Candidate, e.Live, e.Going.Charged, e.Going.Keep
+	return errors.Join(priceEvent(tx, actor, e.Live, e.Candidate, "shadow:"+e.Name), tx.Append(event(eventPromoted, actor, m)))
+}
+
+// promise lets keys keep the old sheet as it was decided, and ends the canary
+// and the announcement.
+func promise(tx *ledger.Tx, e *Experiment) error {
+	r, err := sheets.CurrentRollout(tx)
+	if err != nil {
+		return err
+	}
+	if e.Going.Since == nil { // a canary has kept its promises from its beginning
+		if err := keep(tx, e, r); err != nil {
+			return err
+		}
+	}
+	r.Canary, r.Next = nil, nil
+	return sheets.PutRollout(tx, r, tx.Now())
+}
+
+// keep adds the promise of an experiment to those there are.
+func keep(tx *ledger.Tx, e *Experiment, r *sheets.Rollout) error {
+	e.Going.Before = slices.Clone(r.Kept)
+	p := Promotion{Keep: e.Going.Keep}
+	existing, until, err := p.keeps(time.Time{})
+	if err != nil {
+		return err
+	}
+	if e.Going.Keep == KeepEnd {
+		r.Kept = nil
+	}
+	if existing {
+		r.Kept = append(r.Kept, sheets.Kept{Sheet: e.Live, By: e.Name, Before: tx.Now(), Until: until})
+	}
+	return nil
+}
+
 // supersede ends what was live by an experiment before.
-func supersede(tx *ledger.Tx) error {
+func supersede(tx *ledger.Tx, actor string) error {
 	for e, err := range table().All(tx, "") {
 		if err != nil {
 			return err
@@ -113,7 +270,7 @@ func supersede(tx *ledger.Tx) error {
 		if e.State == IsLive {
 			now := tx.Now()
 			e.State, e.Ended = Superseded, &now
-			return table().Put(tx, e)
+			return errors.Join(table().Put(tx, e), tx.Append(event(eventSuperse, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live})))
 		}
 	}
 	return nil
@@ -134,173 +291,11 @@ func (l *Lab) changed(ctx context.Context) error {
 	return l.o.Changed(ctx)
 }
 
-// RolledBackTo says what a rollback did.
-type RolledBackTo struct {
-	Name   string          `json:"name"`
-	Sheet  string          `json:"sheet"` // that is live again
-	Total  pricing.Credits `json:"total"` // given back
-	Keys   []MadeGood      `json:"keys"`
-	Actual time.Time       `json:"at"`
-}
-
-// MadeGood is what one key got back.
-type MadeGood struct {
-	ID      string          `json:"id"`
-	Name    string          `json:"name"`
-	Credits pricing.Credits `json:"credits"`
-	Calls   int             `json:"calls"`
-}
-
-// Rollback makes the prices live again that were before the experiment that is
-// live now. With makeGood every key gets back what its calls cost more than
-// they would have at the old prices, by entries that name the calls. Asked
-// again with makeGood it goes on where it was interrupted.
-func (l *Lab) Rollback(ctx context.Context, makeGood bool, actor string) (*RolledBackTo, error) {
-	e, err := l.toRollBack(makeGood)
-	if err != nil {
-		return nil, err
-	}
-	if e.State == IsLive {
-		e, err = l.change(ctx, e.Name, func(tx *ledger.Tx, e *Experiment) error {
-			if e.State != IsLive {
-				return fmt.Errorf("experiment %s is %s: %w", e.Name, e.State, ErrState)
-			}
-			if err := sheets.Promote(tx, e.Candidate, e.Live, tx.Now()); err != nil {
-				return fmt.Errorf("experiment %s: %w", e.Name, err)
-			}
-			now := tx.Now()
-			e.State, e.Ended = RolledBack, &now
-			return errors.Join(priceEvent(tx, actor, e.Candidate, e.Live, "rollback:"+e.Name),
-				tx.Append(event(eventRolled, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live})))
-		})
-		if err == nil {
-			err = l.changed(ctx)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	out := &RolledBackTo{Name: e.Name, Sheet: e.Live, Keys: []MadeGood{}, Actual: *e.Ended}
-	if !makeGood {
-		return out, nil
-	}
-	return out, l.makeGood(ctx, e, out, actor)
-}
-
-// toRollBack is the experiment that is live, or whose make-good is wanted: the
-// one that was rolled back last.
-func (l *Lab) toRollBack(makeGood bool) (*Experiment, error) {
-	all, err := l.Experiments()
-	if err != nil {
-		return nil, err
-	}
-	var last *Experiment
-	for _, e := range all {
-		switch {
-		case e.State == IsLive:
-			return e, nil
-		case e.State == RolledBack && makeGood && (last == nil || e.Ended.After(*last.Ended)):
-			last = e
-		}
-	}
-	if last == nil {
-		return nil, fmt.Errorf("no experiment's prices are live: %w; there is nothing to roll back", ErrState)
-	}
-	return last, nil
-}
-
-// owed is a call that cost more than it would have.
-type owed struct {
-	event  *journal.Event
-	amount pricing.Credits
-}
-
-const refundsAtATime = 200
-
-func (l *Lab) makeGood(ctx context.Context, e *Experiment, out *RolledBackTo, actor string) error {
-	list, err := l.owed(ctx, e)
-	if err != nil {
+// rollout is who pays by which sheet now.
+func (l *Lab) rollout() (r *sheets.Rollout, err error) {
+	err = l.o.Book.DB().View(func(s *store.Snapshot) error {
+		r, err = sheets.CurrentRollout(s)
 		return err
-	}
-	by := map[string]*MadeGood{}
-	for part := range slices.Chunk(list, refundsAtATime) {
-		_, err := l.change(ctx, e.Name, func(tx *ledger.Tx, e *Experiment) error {
-			for _, o := range part {
-				if o.event.Seq <= e.MadeTo {
-					return fmt.Errorf("experiment %s: %w: another make-good is under way", e.Name, ErrState)
-				}
-				if err := tx.Refund(o.event, o.amount, actor, "prices of "+e.Name+" were taken back"); err != nil {
-					return err
-				}
-				e.MadeGood += o.amount
-			}
-			e.MadeTo = part[len(part)-1].event.Seq
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, o := range part {
-			id := o.event.Call.Key
-			if by[id] == nil {
-				by[id] = &MadeGood{ID: id, Name: l.o.Name(id)}
-			}
-			by[id].Credits += o.amount
-			by[id].Calls++
-			out.Total += o.amount
-		}
-	}
-	for _, k := range by {
-		out.Keys = append(out.Keys, *k)
-	}
-	slices.SortFunc(out.Keys, func(a, b MadeGood) int { return strings.Compare(a.ID, b.ID) })
-	return l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
-		return tx.Append(event(eventMadeGood, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, Credits: out.Total}))
 	})
-}
-
-// owed lives through the time that an experiment's prices were live under the
-// old ones: what each call cost more, and was not given back already.
-func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
-	if err := l.o.Book.Flush(ctx); err != nil {
-		return nil, err
-	}
-	w, err := newWalker(l.o.Book.DB(), l.sheet)
-	if err != nil {
-		return nil, err
-	}
-	old, err := l.sheet(e.Live)
-	if err != nil {
-		return nil, err
-	}
-	var list []owed
-	back := map[uint64]pricing.Credits{}
-	tally := NewTally(time.Time{}, time.Time{})
-	tally.each = func(ev *journal.Event, price pricing.Credits) {
-		c := ev.Call
-		if more := c.Charged - price; c.Sheet == e.Candidate && more > 0 && ev.Seq > e.MadeTo {
-			list = append(list, owed{ev, more})
-		}
-	}
-	w.event = func(ev *journal.Event) error {
-		var m mark
-		if err := json.Unmarshal(ev.Data, &m); err != nil {
-			return fmt.Errorf("event %d: %w", ev.Seq, err)
-		}
-		if ev.Type == eventPromoted && m.Name == e.Name {
-			w.begin(old, tally)
-		}
-		return nil
-	}
-	w.refunds = func(seq uint64, n pricing.Credits) { back[seq] += n }
-	if err := w.walk(ctx, math.MaxUint64, nil); err != nil {
-		return nil, err
-	}
-	out := list[:0]
-	for _, o := range list {
-		if o.amount = min(o.amount, o.event.Call.Charged-back[o.event.Seq]); o.amount > 0 {
-			out = append(out, o)
-		}
-	}
-	return out, nil
+	return r, err
 }

@@ -1,0 +1,155 @@
+package shadow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"paygate/store/ledger"
+	"paygate/store/sheets"
+)
+
+// byItself is the actor of what happens at its time, with nobody there; the
+// event says who decided it.
+const byItself = "system"
+
+// salt tells a canary's keys from the others. It need not be secret: nobody
+// chooses the id of a key.
+func (e *Experiment) salt() string { return e.Name + ":" + e.Candidate }
+
+// schedule announces a promotion that has a time.
+func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
+	live, _, err := sheets.Live(tx)
+	if err != nil {
+		return err
+	}
+	if live.Hash() != e.Live {
+		return fmt.Errorf("experiment %s: %w", e.Name, sheets.ErrMoved)
+	}
+	r, err := sheets.CurrentRollout(tx)
+	if err != nil {
+		return err
+	}
+	if r.Next != nil {
+		return fmt.Errorf("experiment %s goes live at %s: %w; cancel it first", r.Next.Name, r.Next.At.Format(time.RFC3339), ErrState)
+	}
+	if r.Canary != nil {
+		return fmt.Errorf("experiment %s is in its canary: %w; end it first", r.Canary.Name, ErrState)
+	}
+	g := e.Going
+	p := Promotion{Keep: g.Keep}
+	existing, _, err := p.keeps(time.Time{})
+	if err != nil {
+		return err
+	}
+	r.Next = &sheets.Next{Name: e.Name, Sheet: g.Charged, At: *g.At, Percent: g.Percent, Salt: e.salt(), Keeps: existing}
+	e.State = Scheduled
+	m.Name, m.Candidate, m.Live, m.At, m.Percent, m.Charged, m.Keep = e.Name, e.Candidate, e.Live, g.At, g.Percent, g.Charged, g.Keep
+	return errors.Join(sheets.PutRollout(tx, r, tx.Now()), tx.Append(event(eventSchedule, actor, m)))
+}
+
+// Cancel takes a scheduled promotion back; the experiment goes on as before.
+func (l *Lab) Cancel(ctx context.Context, name, actor string) (*Experiment, error) {
+	e, err := l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
+		if e.State != Scheduled {
+			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can be cancelled", name, e.State, ErrState, Scheduled)
+		}
+		return unschedule(tx, e, "", actor)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, l.changed(ctx)
+}
+
+func unschedule(tx *ledger.Tx, e *Experiment, why, actor string) error {
+	r, err := sheets.CurrentRollout(tx)
+	if err != nil {
+		return err
+	}
+	r.Next = nil
+	e.State, e.Going = IsReviewed, nil
+	return errors.Join(sheets.PutRollout(tx, r, tx.Now()),
+		tx.Append(event(eventCancel, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, Why: why})))
+}
+
+// Due does what has its time now: a scheduled promotion, the end of a canary,
+// or the rollback of one that does harm. It tells whether anything happened.
+// What was due while the gateway was down happens at the first call.
+func (l *Lab) Due(ctx context.Context) (bool, error) {
+	r, err := l.rollout()
+	if err != nil {
+		return false, err
+	}
+	now := l.o.Now()
+	name, do := "", func(*ledger.Tx, *Experiment) error { return nil }
+	switch {
+	case r.Next != nil && !now.Before(r.Next.At):
+		name, do = r.Next.Name, switchAtTime
+	case r.Canary != nil:
+		name = r.Canary.Name
+		if do, err = l.watch(ctx, r.Canary); do == nil || err != nil {
+			return false, err
+		}
+	default:
+		return false, nil
+	}
+	did := false
+	_, err = l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
+		if e.Going == nil || e.State != Scheduled && e.State != InCanary {
+			return nil // somebody was faster
+		}
+		did = true
+		return do(tx, e)
+	})
+	if errors.Is(err, errQuiet) {
+		return false, nil
+	}
+	if err != nil || !did {
+		return false, err
+	}
+	return true, l.changed(ctx)
+}
+
+// errQuiet leaves what is due for later.
+var errQuiet = errors.New("these are quiet hours")
+
+// switchAtTime does what was scheduled.
+func switchAtTime(tx *ledger.Tx, e *Experiment) error {
+	g := e.Going
+	if g.At == nil || tx.Now().Before(*g.At) {
+		return errQuiet
+	}
+	if g.quiet(tx.Now()) {
+		return errQuiet
+	}
+	live, _, err := sheets.Live(tx)
+	if err != nil {
+		return err
+	}
+	if live.Hash() != e.Live {
+		return unschedule(tx, e, "other prices went live since it was measured", byItself)
+	}
+	m := mark{By: g.By, Override: g.Override, Report: e.Reviewed.Report}
+	if g.Percent > 0 {
+		return beginCanary(tx, e, m, byItself)
+	}
+	return goLive(tx, e, m, byItself)
+}
+
+// Keep does what is due, once a second, until ctx ends.
+func (l *Lab) Keep(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if _, err := l.Due(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
+			return err
+		}
+	}
+}
