@@ -70,7 +70,7 @@ func (a *agents) free(ctx context.Context, w *World, who identity, x *mcp.Exchan
 	}
 	a.figures(w, who, x, nil)
 	if x.Request.Method == "tools/list" && res.Error == nil {
-		return w.offer(res, who.terms), nil
+		return w.offer(res, who.terms, a.s.opts.Now()), nil
 	}
 	return res, nil
 }

@@ -30,8 +30,6 @@ func (s *Server) experiments() []api.Route {
 		api.Handle("GET", "/admin/shadow/replay", api.Viewer, "How far a replay is that was given an id", s.shadowProgress),
 		api.Handle("DELETE", "/admin/shadow/replay", api.Viewer, "Cancel a replay that was given an id", s.shadowCancel),
 		api.Handle("POST", "/admin/shadow/verify", api.Viewer, "Make a report again and compare", s.shadowVerify),
-		api.Handle("POST", "/admin/shadow/promote", api.Admin, "Make a candidate's prices live", s.shadowPromote),
-		api.Handle("POST", "/admin/shadow/rollback", api.Admin, "Make the prices before live again, with exact refunds if asked", s.shadowRollback),
 	}
 }
 
@@ -176,21 +174,4 @@ type verifyIn struct {
 
 func (s *Server) shadowVerify(ctx context.Context, in verifyIn) (*shadow.Verified, error) {
 	return labAnswer(s.lab.Verify(ctx, in.Report))
-}
-
-type promoteIn struct {
-	Name     string   `json:"name"`
-	Override []string `json:"override"` // guardrails by name, or "all"
-}
-
-func (s *Server) shadowPromote(ctx context.Context, in promoteIn) (*shadow.Report, error) {
-	return labAnswer(s.lab.Promote(ctx, in.Name, in.Override, api.ActorOf(ctx).ID))
-}
-
-type rollbackIn struct {
-	MakeGood bool `json:"makeGood"`
-}
-
-func (s *Server) shadowRollback(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
-	return labAnswer(s.lab.Rollback(ctx, in.MakeGood, api.ActorOf(ctx).ID))
 }

@@ -16,14 +16,16 @@ import (
 )
 
 // offer adds _pricing to every tool of a tools/list answer, and leaves out what
-// the caller's key may not call. The tools' own members stay as they came. In
-// shadow mode agents see no price.
-func (w *World) offer(res *mcp.Message, terms *keys.Terms) *mcp.Message {
+// the caller's key may not call. The tools' own members stay as they came. When
+// other prices are coming, the answer says which and from when, and does not
+// outlive them in a cache. In shadow mode agents see no price.
+func (w *World) offer(res *mcp.Message, terms *keys.Terms, now time.Time) *mcp.Message {
 	tools := gjson.GetBytes(res.Result, "tools")
 	if !tools.IsArray() {
 		return res
 	}
-	priced := !w.Way.Observe || w.Config.AnnouncePrices
+	priced := w.announces()
+	sheet, names := w.prices.of(terms, now), []string{}
 	out := append(make([]byte, 0, len(tools.Raw)+128*len(tools.Array())), '[')
 	for _, tool := range tools.Array() {
 		name := tool.Get("name").Str
@@ -35,8 +37,9 @@ func (w *World) offer(res *mcp.Message, terms *keys.Terms) *mcp.Message {
 		}
 		raw := tool.Raw
 		if end := len(raw) - 1; priced && tool.IsObject() && end > 1 {
-			out = append(append(append(out, raw[:end]...), `,"_pricing":`...), w.pricing(name)...)
+			out = append(append(append(out, raw[:end]...), `,"_pricing":`...), w.pricing(sheet, name)...)
 			out = append(out, '}')
+			names = append(names, name)
 			continue
 		}
 		out = append(out, raw...)
@@ -47,13 +50,70 @@ func (w *World) offer(res *mcp.Message, terms *keys.Terms) *mcp.Message {
 		return res
 	}
 	m := *res
-	m.Result = edited
+	m.Result = w.foretell(edited, terms, names, now)
 	return &m
 }
 
-// pricing is what a tool costs, as agents are told.
-func (w *World) pricing(tool string) []byte {
-	p := w.Way.Sheet.Tool(tool)
+// announces says whether agents may see prices.
+func (w *World) announces() bool { return !w.Way.Observe || w.Config.AnnouncePrices }
+
+// foretell puts the prices that are coming into a tools/list answer, and
+// shortens how long it may be cached.
+func (w *World) foretell(result []byte, terms *keys.Terms, names []string, now time.Time) []byte {
+	next := w.nextPrices(terms, names)
+	if next == nil {
+		return result
+	}
+	edited, err := sjson.SetBytes(result, "_meta.paygate.nextPrices", next)
+	if err != nil {
+		return result
+	}
+	left := max(0, next.EffectiveAt.Sub(now).Milliseconds())
+	if ttl := gjson.GetBytes(edited, "ttlMs"); ttl.Exists() && ttl.Int() > left {
+		if short, err := sjson.SetBytes(edited, "ttlMs", left); err == nil {
+			edited = short
+		}
+	}
+	return edited
+}
+
+// nextOut are prices that are coming.
+type nextOut struct {
+	Sheet       string          `json:"sheet"`
+	EffectiveAt time.Time       `json:"effectiveAt"`
+	Percent     float64         `json:"percentOfKeys,omitempty"` // 0: of all
+	Keeps       bool            `json:"keepsExistingKeys,omitempty"`
+	Default     pricing.Credits `json:"defaultCreditsPerCall"`
+	Tools       []toolPrice     `json:"tools"`
+}
+
+// nextPrices are the prices that a key will pay from a time on, or nil. In
+// shadow mode nobody is told.
+func (w *World) nextPrices(terms *keys.Terms, names []string) *nextOut {
+	sheet, n := w.prices.next(terms)
+	if sheet == nil || !w.announces() {
+		return nil
+	}
+	out := &nextOut{Sheet: n.Sheet, EffectiveAt: n.At, Default: sheet.Default().PerCall, Tools: []toolPrice{}}
+	if terms == nil {
+		out.Percent, out.Keeps = n.Percent, n.Keeps
+	}
+	for _, name := range names {
+		out.Tools = append(out.Tools, w.toolPrice(sheet, name))
+	}
+	return out
+}
+
+// toolPrice is what a tool costs by a sheet, as people are told.
+func (w *World) toolPrice(sheet *pricing.Sheet, name string) toolPrice {
+	p := sheet.Tool(name)
+	return toolPrice{Name: name, PerCall: p.PerCall, PerKBIn: p.PerKBIn, PerKBOut: p.PerKBOut, Free: p == pricing.ToolPrice{},
+		Model: model(p), Rate: w.Config.Tools[name].RateLimit}
+}
+
+// pricing is what a tool costs by a sheet, as agents are told.
+func (w *World) pricing(sheet *pricing.Sheet, tool string) []byte {
+	p := sheet.Tool(tool)
 	b := append([]byte(`{"name":`), quoted(tool)...)
 	b = strconv.AppendInt(append(b, `,"creditsPerCall":`...), int64(p.PerCall), 10)
 	b = strconv.AppendInt(append(b, `,"creditsPerKbInput":`...), int64(p.PerKBIn), 10)

@@ -173,6 +173,14 @@ type paymentOut struct {
 	X402           bool             `json:"x402Compatible"`
 	ToolCount      int              `json:"toolCount"`
 	FreeTools      int              `json:"freeToolCount"`
+	Next           *nextDefault     `json:"nextPrices,omitempty"` // coming; /pricing has them by tool
+}
+
+// nextDefault says that other prices are coming.
+type nextDefault struct {
+	Sheet       string          `json:"sheet"`
+	EffectiveAt time.Time       `json:"effectiveAt"`
+	Default     pricing.Credits `json:"defaultCreditsPerCall"`
 }
 
 // payment says how calls are paid. In shadow mode it says only that it is
@@ -181,7 +189,7 @@ func (s *Server) payment(ctx context.Context, _ api.None) (paymentOut, error) {
 	w := s.world.Load()
 	out := paymentOut{SpecVersion: "1.0", ServerName: w.Config.Name, BillingModel: "credits", RateLimit: w.Config.GlobalRateLimit, PricingURL: "/pricing",
 		ErrorCode: -32402, AuthMethods: []string{"X-API-Key", "Bearer"}, ShadowMode: w.Way.Observe, X402: true}
-	if w.Way.Observe && !w.Config.AnnouncePrices {
+	if !w.announces() {
 		out.BillingModel = "shadow"
 		return out, nil
 	}
@@ -189,6 +197,9 @@ func (s *Server) payment(ctx context.Context, _ api.None) (paymentOut, error) {
 	out.Default = &def
 	if q := w.Config.GlobalQuota; q.DailyCalls+q.MonthlyCalls+q.DailyCredits+q.MonthlyCredits > 0 {
 		out.Quota = map[string]int64{"dailyCallLimit": q.DailyCalls, "monthlyCallLimit": q.MonthlyCalls, "dailyCreditLimit": q.DailyCredits, "monthlyCreditLimit": q.MonthlyCredits}
+	}
+	if next := w.nextPrices(nil, nil); next != nil {
+		out.Next = &nextDefault{next.Sheet, next.EffectiveAt, next.Default}
 	}
 	for _, name := range s.toolNames(ctx) {
 		out.ToolCount++
@@ -212,20 +223,22 @@ type toolPrice struct {
 type pricingOut struct {
 	Server paymentOut  `json:"server"`
 	Tools  []toolPrice `json:"tools"`
+	Next   *nextOut    `json:"next,omitempty"` // prices that are coming
 }
 
 func (s *Server) pricing(ctx context.Context, _ api.None) (pricingOut, error) {
 	w := s.world.Load()
 	server, err := s.payment(ctx, api.None{})
 	out := pricingOut{Server: server, Tools: []toolPrice{}}
-	if err != nil || w.Way.Observe && !w.Config.AnnouncePrices {
+	if err != nil || !w.announces() {
 		return out, err
 	}
+	names := []string{}
 	for _, name := range s.toolNames(ctx) {
-		p := w.Way.Sheet.Tool(name)
-		out.Tools = append(out.Tools, toolPrice{Name: name, PerCall: p.PerCall, PerKBIn: p.PerKBIn, PerKBOut: p.PerKBOut, Free: p == pricing.ToolPrice{},
-			Model: model(p), Rate: w.Config.Tools[name].RateLimit})
+		out.Tools = append(out.Tools, w.toolPrice(w.Way.Sheet, name))
+		names = append(names, name)
 	}
+	out.Next = w.nextPrices(nil, names)
 	return out, nil
 }
 

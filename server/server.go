@@ -157,6 +157,9 @@ func (s *Server) build(ctx context.Context) error {
 	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile})
 	s.feed = live.NewFeed(live.Options{Follower: s.follower, Reports: s.reports, Book: s.book, Keys: s.keys, Now: s.opts.Now, Started: s.started,
 		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Ended: s.ended})
+	if _, err := s.lab.Due(ctx); err != nil { // what had its time while nothing ran
+		return err
+	}
 	s.counters = newCounters(s)
 	s.document = describe(s.routes(), "PayGate", s.opts.Version)
 	s.handler = s.mount()
@@ -174,6 +177,11 @@ func (s *Server) about() api.Live {
 func (s *Server) watch() {
 	begin := s.book.Journal().Last()
 	s.loops.Go(func() { s.follower.Run(s.ctx, s.book.Journal()) })
+	s.loops.Go(func() {
+		if err := s.lab.Keep(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.opts.Log.Error("scheduled prices and canaries are not watched any more; restart the gateway", "error", err)
+		}
+	})
 	s.loops.Go(func() {
 		if err := s.lab.Run(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.opts.Log.Error("the pricing lab stopped; calls are not concerned", "error", err)

@@ -20,7 +20,7 @@ import (
 // server. To add a feature, add its line.
 
 // checks are evaluated for every tools/call.
-func (s *Server) checks(cfg *config.Config) []gate.Check {
+func (s *Server) checks(cfg *config.Config, prices *choice) []gate.Check {
 	return []gate.Check{
 		identify(),       // who calls; without a key nothing after it can be known
 		suspended(),      // may be suspended since
@@ -28,6 +28,7 @@ func (s *Server) checks(cfg *config.Config) []gate.Check {
 		access.Check(),   // which tool
 		ratelimit.Check(cfg.GlobalRateLimit, func(tool string) int { return cfg.Tools[tool].RateLimit }), // appends windows
 		quota.Check(keys.Quota(cfg.GlobalQuota)),                                                         // appends quotas
+		prices.canary(),                                                                                  // appends what a canary's key pays a day at most
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
-	"paygate/store/sheets"
 )
 
 // World is everything that a call is judged by, compiled from the
@@ -23,6 +22,7 @@ import (
 type World struct {
 	Config *config.Config
 	Way    gate.Way
+	prices *choice
 	entry  []gate.Check // of methods that are not charged
 
 	freeMethods []string
@@ -38,40 +38,23 @@ func (s *Server) Compile(ctx context.Context) error {
 	s.compiling.Lock()
 	defer s.compiling.Unlock()
 	cfg := s.settings.Load()
-	sheet, err := s.liveSheet(ctx, cfg)
+	prices, err := s.chosen(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	if err := s.followMode(ctx, cfg); err != nil {
 		return err
 	}
-	w := &World{Config: cfg, freeMethods: append(alwaysFree[:], cfg.FreeMethods...), entry: s.entry()}
-	w.Way = gate.Way{Checks: s.checks(cfg), Run: gate.Fold(s.forward, s.wraps(cfg)...), Sheet: sheet, Observe: s.book.Shadow()}
+	w := &World{Config: cfg, prices: prices, freeMethods: append(alwaysFree[:], cfg.FreeMethods...), entry: s.entry()}
+	w.Way = gate.Way{Checks: s.checks(cfg, prices), Run: gate.Fold(s.forward, s.wraps(cfg)...), Sheet: prices.live, Observe: s.book.Shadow()}
+	if !prices.one() {
+		w.Way.Choose = func(c *gate.Call) *pricing.Sheet { return prices.of(c.Terms, c.At) }
+	}
 	if w.maintenance, err = s.maintenanceMessage(); err != nil {
 		return err
 	}
 	s.world.Store(w)
 	return nil
-}
-
-// liveSheet imports the configured prices if they are others than at the last
-// import, and gives the sheet that is live then.
-func (s *Server) liveSheet(ctx context.Context, cfg *config.Config) (*pricing.Sheet, error) {
-	var live *pricing.Sheet
-	err := s.book.Apply(ctx, func(tx *ledger.Tx) error {
-		changed, err := sheets.Import(tx, cfg.Sheet(), tx.Now())
-		if err != nil {
-			return err
-		}
-		if live, _, err = sheets.Live(tx); err != nil || !changed {
-			return err
-		}
-		return tx.Append(journal.Event{Type: "prices.changed", Actor: "config", Data: data(map[string]any{"sheet": live.Hash(), "source": "file"})})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("prices: %w", err)
-	}
-	return live, nil
 }
 
 // modeSetting remembers what the configuration said about shadow mode, so that

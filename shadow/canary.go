@@ -48,9 +48,9 @@ func beginCanary(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 		until := now.Add(d)
 		g.Until = &until
 	}
-	r.Canary = &sheets.Canary{Name: e.Name, Sheet: g.Charged, Live: e.Live, Percent: g.Percent, Salt: e.salt(), Since: now, Until: g.Until, PerDay: g.PerDay}
+	r.Canary = &sheets.Canary{Name: e.Name, Sheet: g.Charged, Then: e.Candidate, Live: e.Live, Percent: g.Percent, Salt: e.Salt(), Since: now, Until: g.Until, PerDay: g.PerDay}
 	e.State = InCanary
-	m.Name, m.Candidate, m.Live, m.Charged, m.Percent, m.Salt, m.Keep = e.Name, e.Candidate, e.Live, g.Charged, g.Percent, e.salt(), g.Keep
+	m.Name, m.Candidate, m.Live, m.Charged, m.Percent, m.Salt, m.Keep = e.Name, e.Candidate, e.Live, g.Charged, g.Percent, e.Salt(), g.Keep
 	return errors.Join(sheets.PutRollout(tx, r, now), priceEvent(tx, actor, e.Live, g.Charged, "canary:"+e.Name), tx.Append(event(eventCanary, actor, m)))
 }
 
@@ -80,7 +80,7 @@ func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, 
 			e.Going.For, e.Going.Until = p.For.String(), &until
 		}
 		e.Going.Percent, r.Canary.Percent, r.Canary.Until = p.Percent, p.Percent, e.Going.Until
-		m.Name, m.Candidate, m.Live, m.Charged, m.Percent, m.Salt = e.Name, e.Candidate, e.Live, e.Going.Charged, p.Percent, e.salt()
+		m.Name, m.Candidate, m.Live, m.Charged, m.Percent, m.Salt = e.Name, e.Candidate, e.Live, e.Going.Charged, p.Percent, e.Salt()
 		return errors.Join(sheets.PutRollout(tx, r, tx.Now()), tx.Append(event(eventCanary, actor, m)))
 	})
 	if err != nil {

@@ -92,6 +92,12 @@ func (p *Promotion) check(now time.Time) error {
 	return err
 }
 
+// Keeps says whether keys that are there go on paying by the old sheet.
+func (p *Promotion) Keeps() bool {
+	existing, _, err := p.keeps(time.Time{})
+	return err == nil && existing
+}
+
 // keeps reads Keep.
 func (p *Promotion) keeps(now time.Time) (existing bool, until *time.Time, err error) {
 	switch {

@@ -106,15 +106,15 @@ func TestAReportAfterARestartIsTheSame(t *testing.T) {
 func TestGuardrailsStandInTheWay(t *testing.T) {
 	t.Parallel()
 	r := fives(t)
-	_, err := r.lab.Promote(ctx, "five", nil, "test")
+	_, err := r.lab.Promote(ctx, shadow.Promotion{Name: "five"}, "test")
 	var blocked *shadow.Blocked
 	if !errors.As(err, &blocked) || len(blocked.Failing) == 0 {
 		t.Fatalf("%v", err)
 	}
-	if _, err := r.lab.Promote(ctx, "five", []string{"nonsense"}, "test"); err == nil || errors.As(err, &blocked) {
+	if _, err := r.lab.Promote(ctx, shadow.Promotion{Name: "five", Override: []string{"nonsense"}}, "test"); err == nil || errors.As(err, &blocked) {
 		t.Fatalf("an unknown guardrail was waived: %v", err)
 	}
-	if _, err := r.lab.Promote(ctx, "five", []string{"all"}, "test"); err != nil {
+	if _, err := r.lab.Promote(ctx, shadow.Promotion{Name: "five", Override: []string{"all"}}, "test"); err != nil {
 		t.Fatal(err)
 	}
 	if r.sheet.Hash() != flat(5).Hash() {
@@ -131,7 +131,7 @@ func TestRollingBackMakesGoodToTheCredit(t *testing.T) {
 	r.start(t, "dear", "defaults: {per_call: 5}\nrules:\n- match: {tool: cheap}\n  price: {per_call: 1}\n")
 	r.pay(t, "key_a", "echo")
 	slow := r.begin(t, "key_a", "echo") // admitted at 2, ends when 5 is live
-	if _, err := r.lab.Promote(ctx, "dear", []string{"all"}, "test"); err != nil {
+	if _, err := r.lab.Promote(ctx, shadow.Promotion{Name: "dear", Override: []string{"all"}}, "test"); err != nil {
 		t.Fatal(err)
 	}
 	r.end(slow, 1)

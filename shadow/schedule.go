@@ -14,9 +14,9 @@ import (
 // event says who decided it.
 const byItself = "system"
 
-// salt tells a canary's keys from the others. It need not be secret: nobody
+// Salt tells a canary's keys from the others. It need not be secret: nobody
 // chooses the id of a key.
-func (e *Experiment) salt() string { return e.Name + ":" + e.Candidate }
+func (e *Experiment) Salt() string { return e.Name + ":" + e.Candidate }
 
 // schedule announces a promotion that has a time.
 func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
@@ -43,14 +43,14 @@ func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 	if err != nil {
 		return err
 	}
-	r.Next = &sheets.Next{Name: e.Name, Sheet: g.Charged, At: *g.At, Percent: g.Percent, Salt: e.salt(), Keeps: existing}
+	r.Next = &sheets.Next{Name: e.Name, Sheet: g.Charged, At: *g.At, Percent: g.Percent, Salt: e.Salt(), Keeps: existing}
 	e.State = Scheduled
 	m.Name, m.Candidate, m.Live, m.At, m.Percent, m.Charged, m.Keep = e.Name, e.Candidate, e.Live, g.At, g.Percent, g.Charged, g.Keep
 	return errors.Join(sheets.PutRollout(tx, r, tx.Now()), tx.Append(event(eventSchedule, actor, m)))
 }
 
-// Cancel takes a scheduled promotion back; the experiment goes on as before.
-func (l *Lab) Cancel(ctx context.Context, name, actor string) (*Experiment, error) {
+// Unschedule takes a scheduled promotion back; the experiment goes on as before.
+func (l *Lab) Unschedule(ctx context.Context, name, actor string) (*Experiment, error) {
 	e, err := l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != Scheduled {
 			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can be cancelled", name, e.State, ErrState, Scheduled)
@@ -83,7 +83,8 @@ func (l *Lab) Due(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	now := l.o.Now()
-	name, do := "", func(*ledger.Tx, *Experiment) error { return nil }
+	var name string
+	var do func(*ledger.Tx, *Experiment) error
 	switch {
 	case r.Next != nil && !now.Before(r.Next.At):
 		name, do = r.Next.Name, switchAtTime

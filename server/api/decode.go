@@ -39,11 +39,21 @@ func decodeQuery(query map[string][]string, v reflect.Value) {
 		if len(values) == 0 || !f.IsExported() {
 			continue
 		}
-		if to, ok := v.Field(i).Addr().Interface().(interface{ SetText(string) }); ok {
-			to.SetText(values[0])
-		} else if v.Field(i).Kind() == reflect.String {
-			v.Field(i).SetString(values[0])
-		}
+		decodeText(v.Field(i), values[0])
+	}
+}
+
+// decodeText fills a field in from a query's text: a list by its commas.
+func decodeText(field reflect.Value, text string) {
+	switch to := field.Addr().Interface().(type) {
+	case interface{ SetText(string) }:
+		to.SetText(text)
+	case *string:
+		*to = text
+	case *bool:
+		*to = text == "1" || text == "true"
+	case *[]string:
+		*to = strings.Split(text, ",")
 	}
 }
 
@@ -195,6 +205,9 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	}
 	return strconv.AppendFloat(nil, n.value, 'f', -1, 64), nil
 }
+
+// Float is the number; 0 when there is none.
+func (n Number) Float() float64 { return n.value }
 
 // Positive says whether it is a number above 0.
 func (n Number) Positive() bool { return n.Valid && n.value > 0 }

@@ -35,9 +35,10 @@ type Gate struct {
 // makes another one, and calls that have begun end in theirs.
 type Way struct {
 	Checks  []Check
-	Run     Handler // the wraps folded around the upstream
-	Sheet   *pricing.Sheet
-	Observe bool // shadow mode: economic refusals are recorded, not enforced
+	Run     Handler                    // the wraps folded around the upstream
+	Sheet   *pricing.Sheet             // the live one
+	Choose  func(*Call) *pricing.Sheet // the one that a call's key pays by; nil: all pay by Sheet
+	Observe bool                       // shadow mode: economic refusals are recorded, not enforced
 	// RefundOnFailure is part of the sheet; it stands here for the error texts.
 }
 
@@ -82,7 +83,11 @@ func (g *Gate) Ask(w *Way, c *Call) (*Denial, error) {
 func (g *Gate) begin(w *Way, c *Call) {
 	c.started = g.Now()
 	c.At = c.started
-	c.Price, c.Sheet, c.Observed = w.Sheet, w.Sheet.Hash(), w.Observe
+	c.Price, c.Observed = w.Sheet, w.Observe
+	if w.Choose != nil && c.Terms != nil {
+		c.Price = w.Choose(c)
+	}
+	c.Sheet = c.Price.Hash()
 }
 
 func (g *Gate) trace(c *Call) {

@@ -204,6 +204,17 @@ func (d *Directory) Terms(id string) *Terms {
 	return nil
 }
 
+// Active gives the terms of every key that is not revoked.
+func (d *Directory) Active() []*Terms {
+	var out []*Terms
+	for _, e := range d.all() {
+		if !e.key.Revoked {
+			out = append(out, e.terms)
+		}
+	}
+	return out
+}
+
 // all gives every key in the order of creation.
 func (d *Directory) all() []*entry {
 	d.mu.RLock()

@@ -87,7 +87,7 @@ func (k *Key) account() journal.Account { return journal.KeyAccount(k.ID) }
 
 // terms are the record as the gate sees it.
 func (k *Key) terms() *Terms {
-	t := &Terms{ID: k.ID, Name: k.Name, Payer: string(k.account()), Namespace: k.Namespace, Tags: k.Tags, Suspended: k.Suspended,
+	t := &Terms{ID: k.ID, Name: k.Name, Payer: string(k.account()), Namespace: k.Namespace, Tags: k.Tags, Suspended: k.Suspended, Made: k.CreatedAt,
 		Allowed: k.Allowed, Denied: k.Denied, IPs: k.IPs, SpendingLimit: k.SpendingLimit, Quota: k.Quota}
 	if k.ExpiresAt != nil {
 		t.ExpiresAt = *k.ExpiresAt

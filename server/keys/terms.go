@@ -13,6 +13,7 @@ type Terms struct {
 	Namespace     string
 	Tags          map[string]string
 	Suspended     bool
+	Made          time.Time // when the key was made
 	ExpiresAt     time.Time // zero: never
 	Allowed       []string  // tools; empty: all
 	Denied        []string  // tools; wins over Allowed

@@ -34,6 +34,7 @@ type Kept struct {
 type Canary struct {
 	Name    string          `json:"name"`  // of the experiment
 	Sheet   string          `json:"sheet"` // what they pay by
+	Then    string          `json:"then"`  // what all keys pay by after it
 	Live    string          `json:"live"`  // what was live when it began
 	Percent float64         `json:"percent"`
 	Salt    string          `json:"salt"`
@@ -75,9 +76,18 @@ func (k *Kept) holds(p Payer, now time.Time) bool {
 	return !p.Made.After(k.Before) && (k.Until == nil || now.Before(*k.Until))
 }
 
-// Concerns says whether a key will pay by the next sheet when its time comes.
+// Coming is what changes next, or nil: what is scheduled, or the end of a
+// canary.
+func (r *Rollout) Coming() *Next {
+	if c := r.Canary; r.Next == nil && c != nil && c.Until != nil {
+		return &Next{Name: c.Name, Sheet: c.Then, At: *c.Until}
+	}
+	return r.Next
+}
+
+// Concerns says whether a key will pay by what comes next when its time comes.
 func (r *Rollout) Concerns(p Payer) bool {
-	n := r.Next
+	n := r.Coming()
 	if n == nil || n.Keeps && !p.Made.After(n.At) || n.Percent > 0 && Share(n.Salt, p.ID) >= n.Percent {
 		return false
 	}
@@ -96,7 +106,7 @@ func (r *Rollout) Hashes() []string {
 		out = append(out, k.Sheet)
 	}
 	if r.Canary != nil {
-		out = append(out, r.Canary.Sheet)
+		out = append(out, r.Canary.Sheet, r.Canary.Then)
 	}
 	if r.Next != nil {
 		out = append(out, r.Next.Sheet)
@@ -134,3 +144,7 @@ func PutRollout(w store.Writer, r *Rollout, now time.Time) error {
 	r.Kept = slices.DeleteFunc(r.Kept, func(k Kept) bool { return k.Until != nil && !now.Before(*k.Until) })
 	return rollouts().Put(w, r)
 }
+
+// With is the rollout with something that comes, to tell beforehand whom it
+// concerns.
+func (r *Rollout) With(next Next) *Rollout { return &Rollout{Kept: r.Kept, Next: &next} }

@@ -39,7 +39,7 @@ func (g guardrail) String() string {
 func (w *World) shadow() *cobra.Command {
 	cmd, r := group("shadow", "Try prices on real traffic before anyone pays them")
 	cmd.Example = "  paygate shadow new pro --sheet pro.yaml\n  paygate shadow start pro\n  paygate shadow report pro\n  paygate shadow check pro\n  paygate shadow promote pro"
-	cmd.AddCommand(w.shadowNew(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r))
+	cmd.AddCommand(w.shadowNew(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r), w.shadowRollout(r))
 	simple := func(verb, short string) {
 		cmd.AddCommand(w.action(r, verb+" NAME", short, cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 			var e struct{ Name, State, Candidate string }
@@ -51,6 +51,8 @@ func (w *World) shadow() *cobra.Command {
 	}
 	simple("start", "Shadow a candidate from now on; wallets begin at the balances of this moment")
 	simple("stop", "End an experiment; its report stays")
+	simple("review", "Write down that its report was seen")
+	simple("cancel", "Take a scheduled promotion back")
 	cmd.AddCommand(w.action(r, "diff NAME", "What a candidate changes of the live prices", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		var out struct {
 			Differences []struct{ Where, Before, After string }
@@ -244,66 +246,4 @@ func (w *World) shadowVerify(r *remote) *cobra.Command {
 		w.say("%s is what the journal says", args[0])
 		return nil
 	})
-}
-
-func (w *World) shadowPromote(r *remote) *cobra.Command {
-	override, at, canary := "", "", ""
-	cmd := w.action(r, "promote NAME", "Make a candidate's prices live; exit code 3 when a guardrail stands against it", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		if at != "" || canary != "" {
-			return usage("this version promotes at once and for all keys; leave --at and --canary out")
-		}
-		body := map[string]any{"name": args[0]}
-		if override != "" {
-			body["override"] = strings.Split(override, ",")
-		}
-		err := c.Do(ctx, "POST", "/admin/shadow/promote", body, nil)
-		var refused *client.Error
-		var failing []guardrail
-		if errors.As(err, &refused) && json.Unmarshal(refused.Fields["failing"], &failing) == nil {
-			blocked := &GuardrailError{}
-			for _, g := range failing {
-				blocked.Failing = append(blocked.Failing, g.String())
-			}
-			return blocked
-		}
-		if err != nil {
-			return err
-		}
-		w.say("%s is live; \"paygate shadow rollback --make-good\" takes it back", args[0])
-		return nil
-	})
-	cmd.Flags().StringVar(&override, "override", "", "guardrails to pass by name, with commas, or all")
-	cmd.Flags().StringVar(&at, "at", "", "")
-	cmd.Flags().StringVar(&canary, "canary", "", "")
-	_ = cmd.Flags().MarkHidden("at")
-	_ = cmd.Flags().MarkHidden("canary")
-	return cmd
-}
-
-func (w *World) shadowRollback(r *remote) *cobra.Command {
-	makeGood := false
-	cmd := w.action(r, "rollback", "Make the prices before live again", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
-		var out struct {
-			Name  string
-			Total int64
-			Keys  []struct {
-				Name    string
-				Credits int64
-				Calls   int
-			}
-		}
-		if err := c.Do(ctx, "POST", "/admin/shadow/rollback", map[string]bool{"makeGood": makeGood}, &out); err != nil {
-			return err
-		}
-		return w.show(r, out, func() {
-			w.say("%s is taken back; %d credits went back", out.Name, out.Total)
-			w.table("KEY\tCREDITS\tCALLS", func(row func(...any)) {
-				for _, k := range out.Keys {
-					row(k.Name, k.Credits, k.Calls)
-				}
-			})
-		})
-	})
-	cmd.Flags().BoolVar(&makeGood, "make-good", false, "give each key back exactly what the new prices took more")
-	return cmd
 }

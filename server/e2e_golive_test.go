@@ -1,0 +1,260 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// candidate keeps a sheet of one price and lets it shadow.
+func (g *gateway) candidate(name, sheet string) {
+	g.t.Helper()
+	g.do("POST", "/admin/shadow", map[string]any{"name": name, "sheet": sheet}, nil, http.StatusCreated)
+	g.do("POST", "/admin/shadow/start", map[string]any{"name": name}, nil, http.StatusOK)
+}
+
+// cost is what one call takes from a key.
+func (g *gateway) cost(k key) int64 {
+	g.t.Helper()
+	before := g.account(k).Credits
+	if a := g.call(k.Key, "echo", nil); a.Error != nil {
+		g.t.Fatalf("%+v", a.Error)
+	}
+	return before - g.account(k).Credits
+}
+
+// until waits for something that happens by itself.
+func (g *gateway) until(what string, done func() bool) {
+	g.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); <-time.After(300 * time.Millisecond) {
+		if time.Now().After(end) {
+			g.t.Fatalf("it did not happen: %s", what)
+		}
+	}
+}
+
+func (g *gateway) state(name string) string {
+	g.t.Helper()
+	var out struct{ Experiments []struct{ State string } }
+	g.do("GET", "/admin/shadow?name="+name, nil, &out, http.StatusOK)
+	return out.Experiments[0].State
+}
+
+// forecast is what is said of prices that are coming.
+type forecast struct {
+	Sheet       string
+	EffectiveAt time.Time
+	Tools       []struct {
+		Name           string
+		CreditsPerCall int
+	}
+}
+
+func TestPricesGoLiveAtTheirTimeAndAreAnnouncedUntilThen(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	k := g.key(nil)
+	g.candidate("five", "defaults: {per_call: 5}")
+	at := time.Now().Add(2500 * time.Millisecond).UTC()
+	promote := map[string]any{"name": "five", "at": at.Format(time.RFC3339Nano)}
+	g.do("POST", "/admin/shadow/promote", promote, nil, http.StatusConflict) // few calls: not without anybody there
+	promote["override"] = []string{"all"}
+	g.do("POST", "/admin/shadow/promote", promote, nil, http.StatusOK)
+	g.do("POST", "/admin/shadow/promote", promote, nil, http.StatusConflict)
+	if got := g.cost(k); got != 2 {
+		t.Errorf("before its time a call costs %d, want 2", got)
+	}
+	var public struct{ Next *forecast }
+	g.do("GET", "/pricing", nil, &public, http.StatusOK)
+	if n := public.Next; n == nil || n.EffectiveAt.Sub(at).Abs() > time.Millisecond || len(n.Tools) == 0 || n.Tools[0].CreditsPerCall != 5 {
+		t.Errorf("/pricing says %+v", public.Next)
+	}
+	var payment struct{ NextPrices *forecast }
+	g.do("GET", "/.well-known/mcp-payment", nil, &payment, http.StatusOK)
+	if payment.NextPrices == nil {
+		t.Error("/.well-known/mcp-payment does not announce")
+	}
+	var listed struct {
+		Meta struct {
+			Paygate struct{ NextPrices *forecast }
+		} `json:"_meta"`
+	}
+	if err := json.Unmarshal(g.rpc(k.Key, "tools/list", map[string]any{}).Result, &listed); err != nil || listed.Meta.Paygate.NextPrices == nil {
+		t.Errorf("tools/list does not announce: %v", err)
+	}
+	g.kill()
+	<-time.After(time.Until(at))
+	g.run() // it was down at the time
+	if got := g.cost(k); got != 5 {
+		t.Errorf("after its time a call costs %d, want 5", got)
+	}
+	if got := g.state("five"); got != "live" {
+		t.Errorf("it is %s", got)
+	}
+	g.prove()
+}
+
+func TestACanaryChargesSomeKeysAndCanBeTakenBackExactly(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	keys := make([]key, 20)
+	for i := range keys {
+		keys[i] = g.key(map[string]any{"name": fmt.Sprint("agent ", i)})
+	}
+	g.candidate("five", "defaults: {per_call: 5}")
+	g.call(keys[0].Key, "echo", nil)
+	var made struct {
+		ConcernedKeys, KeptKeys int
+		Waived                  []string
+	}
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "canary": 40, "override": []string{"all"}}, &made, http.StatusOK)
+	if made.ConcernedKeys == 0 || made.KeptKeys == 0 || made.ConcernedKeys+made.KeptKeys != len(keys) || len(made.Waived) == 0 {
+		t.Errorf("%+v", made)
+	}
+	dear := map[string]bool{}
+	for _, k := range keys {
+		switch got := g.cost(k); got {
+		case 5:
+			dear[k.ID] = true
+		case 2:
+		default:
+			t.Errorf("a call costs %d", got)
+		}
+	}
+	if len(dear) != made.ConcernedKeys {
+		t.Errorf("%d keys pay the new price, %d were announced", len(dear), made.ConcernedKeys)
+	}
+	g.restart()
+	for _, k := range keys {
+		if got := g.cost(k); (got == 5) != dear[k.ID] {
+			t.Errorf("after a kill a key pays %d", got)
+		}
+	}
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five"}, nil, http.StatusOK) // for all
+	for _, k := range keys {
+		if got := g.cost(k); got != 5 {
+			t.Errorf("live, a call costs %d", got)
+		}
+	}
+	g.takeBack(keys, int64(3*(2*len(dear)+len(keys))))
+	if got := g.cost(keys[0]); got != 2 {
+		t.Errorf("taken back, a call costs %d", got)
+	}
+	var r report
+	g.do("GET", "/admin/shadow/report?name=five", nil, &r, http.StatusOK)
+	if r.SelfDifference != 0 || r.Coverage != 1 {
+		t.Errorf("two sheets at once, lived through again: %+v", r)
+	}
+	g.prove()
+}
+
+// takeBack rolls back with refunds, which are what was foretold and leave every
+// key as if the old price had always been.
+func (g *gateway) takeBack(keys []key, want int64) {
+	g.t.Helper()
+	before := map[string]int64{}
+	for _, k := range keys {
+		before[k.ID] = g.account(k).Credits
+	}
+	var foretold, done struct {
+		Total int64
+		Keys  []struct {
+			ID      string
+			Credits int64
+			Calls   int
+		}
+	}
+	g.do("GET", "/admin/shadow/rollback?makeGood=1", nil, &foretold, http.StatusOK)
+	g.do("POST", "/admin/shadow/rollback", map[string]any{"makeGood": true}, &done, http.StatusOK)
+	if foretold.Total != want || done.Total != want || len(done.Keys) != len(foretold.Keys) {
+		g.t.Errorf("foretold %d, done %d, want %d", foretold.Total, done.Total, want)
+	}
+	for _, k := range done.Keys {
+		before[k.ID] += k.Credits
+	}
+	for _, k := range keys {
+		if got := g.account(k).Credits; got != before[k.ID] {
+			g.t.Errorf("key %s has %d, want %d", k.ID, got, before[k.ID])
+		}
+	}
+}
+
+func TestACanaryThatDoesHarmIsTakenBackByItself(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"toolTimeoutMs": 100})
+	keys := make([]key, 8)
+	for i := range keys {
+		keys[i] = g.key(map[string]any{"credits": 10000})
+	}
+	g.candidate("five", "defaults: {per_call: 5}")
+	g.call(keys[0].Key, "echo", nil)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "canary": 50, "override": []string{"all"}}, nil, http.StatusOK)
+	pays := map[string]bool{}
+	for _, k := range keys {
+		pays[k.ID] = g.cost(k) == 5
+	}
+	var work sync.WaitGroup
+	for _, k := range keys {
+		work.Go(func() {
+			for range 15 {
+				ms := 0
+				if pays[k.ID] {
+					ms = 1000 // longer than it may take
+				}
+				g.call(k.Key, "sleep", map[string]any{"ms": ms})
+			}
+		})
+	}
+	work.Wait()
+	g.until("rolled back", func() bool { return g.state("five") == "rolled_back" })
+	for _, k := range keys {
+		if got := g.cost(k); got != 2 {
+			t.Errorf("a call costs %d", got)
+		}
+	}
+	var audit struct {
+		Entries []struct {
+			Type, Actor string
+			Metadata    json.RawMessage
+		}
+		Events []struct{ Type, Actor string }
+	}
+	g.do("GET", "/audit?type=shadow.rolled_back", nil, &audit, http.StatusOK)
+	if text := fmt.Sprintf("%+v", audit); !strings.Contains(text, "system") {
+		t.Errorf("the audit trail says %s", text)
+	}
+}
+
+func TestKeysThatWereThereKeepTheirPrices(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	old := g.key(map[string]any{"credits": 10000})
+	g.candidate("five", "defaults: {per_call: 5}")
+	g.call(old.Key, "echo", nil)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "keep": "whoever", "override": []string{"all"}}, nil, http.StatusBadRequest)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "keep": "existing", "override": []string{"all"}}, nil, http.StatusOK)
+	young := g.key(map[string]any{"credits": 10000})
+	if a, b := g.cost(old), g.cost(young); a != 2 || b != 5 {
+		t.Errorf("the old key pays %d, the new one %d", a, b)
+	}
+	g.candidate("nine", "defaults: {per_call: 9}")
+	g.call(young.Key, "echo", nil)
+	g.restart()
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "nine", "keep": "until:" + time.Now().Add(2*time.Second).UTC().Format(time.RFC3339Nano), "override": []string{"all"}}, nil, http.StatusOK)
+	if a, b, c := g.cost(old), g.cost(young), g.cost(g.key(nil)); a != 2 || b != 5 || c != 9 {
+		t.Errorf("the keys pay %d, %d and %d", a, b, c)
+	}
+	g.until("the promise of five ends", func() bool { return g.cost(young) == 9 })
+	if got := g.cost(old); got != 2 {
+		t.Errorf("an earlier promise ended with a later one: %d", got)
+	}
+	g.do("POST", "/admin/shadow/rollback", map[string]any{}, nil, http.StatusOK)
+	if a, b := g.cost(old), g.cost(young); a != 2 || b != 5 {
+		t.Errorf("after the rollback the keys pay %d and %d", a, b)
+	}
+	g.prove()
+}
