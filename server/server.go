@@ -132,8 +132,9 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	s.front = &front{config: func() *config.Config { return s.settings.Load() }, auth: s.keys, book: s.book, now: s.opts.Now, log: s.opts.Log,
 		version: s.opts.Version, perIP: newLimiter(s.opts.Now), fixed: fixedHeaders(s.opts.Version)}
+	eras := bridge.New(bridge.Options{Now: s.opts.Now, Name: "paygate", Version: s.opts.Version})
 	if s.servers, err = upstream.New(specs(s.opts.Static.Servers), upstream.Options{Now: s.opts.Now, Log: s.opts.Log, Environ: s.opts.Environ,
-		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator}); err != nil {
+		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator, Adapt: eras.Adapt}); err != nil {
 		return err
 	}
 	sessions := &sessionStore{s.book}
@@ -145,7 +146,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.endpoint, err = mcp.New(mcp.Options{Secret: secret, Store: sessions,
-		Handler: &agents{s}, Backend: bridge.Adapt(s.servers, bridge.Options{Now: s.opts.Now, Name: "paygate", Version: s.opts.Version}), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
+		Handler: &agents{s}, Backend: eras.Adapt(s.servers), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
 		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
 		NewSession: func(r *http.Request) time.Duration {
 			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)

@@ -28,8 +28,8 @@ const (
 	Modern  = "2026-07-28" // stateless: no initialize, no sessions
 )
 
-// isLegacy says whether a revision is one of those with sessions.
-func isLegacy(rev string) bool {
+// IsLegacy says whether a revision is one of those with sessions.
+func IsLegacy(rev string) bool {
 	return slices.Contains([]string{Rev2024, Rev0326, Rev0618, Rev1125}, rev)
 }
 

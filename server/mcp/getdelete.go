@@ -5,7 +5,7 @@ import "net/http"
 // get opens a session's standing stream, or resumes a stream that broke.
 func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 	id := r.Header.Get("Mcp-Session-Id")
-	if v := r.Header.Get("MCP-Protocol-Version"); id == "" || v != "" && !isLegacy(v) || !takesStreams(r) {
+	if v := r.Header.Get("MCP-Protocol-Version"); id == "" || v != "" && !IsLegacy(v) || !takesStreams(r) {
 		w.Header().Set("Allow", "POST")
 		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "GET opens the event stream of a session: it needs Mcp-Session-Id and Accept: text/event-stream"})
 		return
@@ -92,7 +92,7 @@ func (s *session) standing(st *stream) <-chan struct{} {
 // delete ends a session at its client's wish.
 func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request) {
 	id := r.Header.Get("Mcp-Session-Id")
-	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !isLegacy(v) {
+	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !IsLegacy(v) {
 		w.Header().Set("Allow", "POST")
 		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "this revision has no sessions to end"})
 		return

@@ -16,7 +16,7 @@ const metaPrefix = "io.modelcontextprotocol/"
 // modernRequest decides the era of a request: one that names its revision in
 // _meta, or in a header a revision that is not one of the old ones.
 func modernRequest(r *http.Request, m *Message) bool {
-	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !isLegacy(v) {
+	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !IsLegacy(v) {
 		return true
 	}
 	return metaField(m, "protocolVersion").Exists()

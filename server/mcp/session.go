@@ -63,7 +63,7 @@ func (e *Endpoint) newSession(id string, caller Caller, init *Message) *session 
 	ctx, cancel := context.WithCancel(e.life)
 	s := &session{id: id, e: e, init: init, ctx: ctx, cancel: cancel, caller: caller.ID, calls: map[string]context.CancelFunc{},
 		streams: map[int]*stream{}, get: newStream(0, &e.limits), last: e.now(), revision: Rev0326}
-	if asked := revisionAsked(init); isLegacy(asked) {
+	if asked := revisionAsked(init); IsLegacy(asked) {
 		s.revision = asked // until the server has agreed to one
 	}
 	e.sessions.mu.Lock()

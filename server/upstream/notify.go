@@ -10,6 +10,7 @@ import (
 const (
 	listen         = "subscriptions/listen"
 	subscriptionID = "io.modelcontextprotocol/subscriptionId"
+	logLevel       = "io.modelcontextprotocol/logLevel"
 	modernRevision = "2026-07-28"
 	legacyRevision = "2025-11-25"
 )
@@ -38,8 +39,7 @@ func (r *routes) notification(m *mcp.Message, hint *call) {
 		return
 	}
 	if m.Method == "notifications/message" {
-		c := r.callFor(nil)
-		if c != nil && (r.shared || r.onlyCall()) {
+		if c := r.logging(); c != nil {
 			c.put(m)
 			return
 		}
@@ -51,15 +51,29 @@ func (r *routes) notification(m *mcp.Message, hint *call) {
 	r.broadcast(m)
 }
 
-// onlyCall says whether exactly one call is heard. The caller holds mu.
-func (r *routes) onlyCall() bool {
-	n := 0
+// logging is the only call that a log line can be of: the only one in flight,
+// or the only one of those that asked for logs. The caller holds mu.
+func (r *routes) logging() *call {
+	if v := r.onlyView(); r.streams && v != nil && v.other != nil {
+		return nil
+	}
+	var all, asked []*call
 	for _, c := range r.calls {
-		if c.hears && c.method != listen {
-			n++
+		if !c.hears || c.method == listen {
+			continue
+		}
+		all = append(all, c)
+		if c.logs {
+			asked = append(asked, c)
 		}
 	}
-	return n == 1
+	if len(asked) > 0 {
+		all = asked
+	}
+	if len(all) != 1 {
+		return nil
+	}
+	return all[0]
 }
 
 // broadcast gives m to every conversation that it concerns. The caller holds mu.

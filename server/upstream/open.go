@@ -42,14 +42,16 @@ func (s *server) openOn(ctx context.Context, m *main, d mcp.Dial) (*mcp.Opened, 
 		return s.join(m.link, m.about, true, d)
 	}
 	o, err := s.openLegacy(ctx, m, d)
+	if err == nil || !m.modern || errors.Is(err, ErrBusy) || ctx.Err() != nil {
+		return o, err
+	}
 	var rpc *mcp.Error
-	if m.modern && (errors.As(err, &rpc) || errors.Is(err, errStateless)) {
+	if errors.As(err, &rpc) || errors.Is(err, errStateless) {
 		s.mu.Lock()
 		s.onlyNew = true
 		s.mu.Unlock()
-		return s.join(m.link, m.about, true, d)
 	}
-	return o, err
+	return s.join(m.link, m.about, true, d) // whatever became of initialize, the new era works
 }
 
 // errStateless: a server that speaks both eras keeps no sessions in the old
@@ -79,7 +81,7 @@ func (s *server) join(l link, about *mcp.Message, modern bool, d mcp.Dial) (*mcp
 	}
 	v.greeted = true
 	s.enlist(v, nil)
-	return &mcp.Opened{Conn: v, Modern: modern, Init: about}, nil
+	return &mcp.Opened{Conn: v, Modern: modern, Init: about, Streams: l.table().streams}, nil
 }
 
 // enlist remembers a conversation until it ends.
@@ -136,7 +138,7 @@ func (s *server) ownConversation(ctx context.Context, m *main, d mcp.Dial) (*mcp
 			return true
 		})
 	}
-	return &mcp.Opened{Conn: v, Init: about}, nil
+	return &mcp.Opened{Conn: v, Init: about, Streams: l.table().streams}, nil
 }
 
 // explainCall keeps a refusal of the server as it is, for the client to read,

@@ -39,6 +39,7 @@ type call struct {
 	clientID  json.RawMessage
 	token     json.RawMessage // the client's progress token, nil if it gave none
 	hears     bool            // somebody listens while it runs
+	logs      bool            // it asked for logs, as only the new era can
 	cancelled bool            // the server has been told
 	stop      func()          // ends what the transport holds for it; nil: nothing
 }
@@ -57,7 +58,7 @@ func newRoutes(max int, shared bool) *routes {
 
 // begin enters a call and returns it with the params to send.
 func (r *routes) begin(v *view, m *mcp.Message, hears bool) (*call, json.RawMessage, error) {
-	c := &call{inbox: newInbox(r.max), view: v, method: m.Method, clientID: m.ID, hears: hears}
+	c := &call{inbox: newInbox(r.max), view: v, method: m.Method, clientID: m.ID, hears: hears, logs: bytes.Contains(m.Params, []byte(logLevel))}
 	r.mu.Lock()
 	if r.ended != nil {
 		r.mu.Unlock()

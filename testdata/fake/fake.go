@@ -1,18 +1,21 @@
 // Package fake is an MCP server for tests, well behaved or not as the test
 // wishes. A test binary becomes one when its TestMain begins with Main and the
-// environment of Env is set: so tests need no other program.
+// environment of Env is set, so tests need no other program; Web is the same
+// server over Streamable HTTP.
 //
-// Every tool misbehaves in one way; its arguments say how much. The server
-// speaks the eras named by its mode.
+// It has everything the protocol has: tools, resources, prompts, completion,
+// logs, progress, questions to the client, subscriptions, tasks. Every tool
+// does one thing, or misbehaves in one way; its arguments say how much. The
+// server speaks the eras named by its mode.
 package fake
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"slices"
 	"strings"
@@ -35,6 +38,7 @@ import (
 //	noend      ends its last message without a newline
 //	stubborn   ignores its closed input and SIGTERM
 //	quick      answers everything but the handshake with one short text, as fast as it can
+//	paged      lists its tools in pages
 const Variable = "PAYTEST_FAKE_MCP"
 
 // Env is what to add to a child's environment to make it a server. A binary
@@ -49,7 +53,8 @@ func Main() {
 	if !ok {
 		return
 	}
-	s := &server{modes: strings.Split(mode, ","), out: os.Stdout, answers: map[string]chan json.RawMessage{}, cancels: map[string]chan struct{}{}}
+	s := newServer(mode)
+	s.out = os.Stdout
 	s.serve(os.Stdin)
 	os.Exit(0)
 }
@@ -69,20 +74,29 @@ type rpcError struct {
 	Data    any    `json:"data,omitempty"`
 }
 
+// server is one process, or one session over HTTP.
 type server struct {
 	modes []string
 	out   io.Writer
+	route func(during, m *message) // over HTTP: where m goes; nil: to out
 
 	mu      sync.Mutex
 	era     string // which handshake came first
 	asked   int
 	hello   json.RawMessage
 	inited  int // how often initialized came
+	level   string
 	answers map[string]chan json.RawMessage
-	cancels map[string]chan struct{}
+	cancels map[string]context.CancelFunc
 	ended   []string // ids of calls that were cancelled
+	gone    []string // and who had made them
 	subs    []string
-	listens []json.RawMessage
+	listens []listening
+	jobs    *jobs
+}
+
+func newServer(mode string) *server {
+	return &server{modes: strings.Split(mode, ","), answers: map[string]chan json.RawMessage{}, cancels: map[string]context.CancelFunc{}, jobs: &jobs{byID: map[string]*job{}}}
 }
 
 func (s *server) is(mode string) bool { return slices.Contains(s.modes, mode) }
@@ -116,6 +130,7 @@ func (s *server) serve(in io.Reader) {
 	}
 }
 
+// take takes one message of the client, without waiting for what it causes.
 func (s *server) take(m *message) {
 	switch {
 	case m.Method == "":
@@ -129,8 +144,21 @@ func (s *server) take(m *message) {
 	case m.ID == nil:
 		s.told(m)
 	default:
-		go s.request(m)
+		go s.run(context.Background(), m)
 	}
+}
+
+// run answers one request; notifications/cancelled ends its context.
+func (s *server) run(ctx context.Context, m *message) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.mu.Lock()
+	s.cancels[string(m.ID)] = cancel
+	s.mu.Unlock()
+	s.request(ctx, m)
+	s.mu.Lock()
+	delete(s.cancels, string(m.ID))
+	s.mu.Unlock()
 }
 
 func (s *server) told(m *message) {
@@ -145,15 +173,19 @@ func (s *server) told(m *message) {
 		}
 		_ = json.Unmarshal(m.Params, &p)
 		s.ended = append(s.ended, string(p.ID))
-		if c := s.cancels[string(p.ID)]; c != nil {
-			close(c)
-			delete(s.cancels, string(p.ID))
+		if cancel := s.cancels[string(p.ID)]; cancel != nil {
+			cancel()
 		}
 	}
 }
 
-func (s *server) write(m *message) {
+// write sends m, which belongs to the request during, or to none.
+func (s *server) write(during, m *message) {
 	m.Version = "2.0"
+	if s.route != nil {
+		s.route(during, m)
+		return
+	}
 	raw, err := json.Marshal(m)
 	if err != nil {
 		panic(err)
@@ -166,39 +198,40 @@ func (s *server) write(m *message) {
 	_, _ = s.out.Write(append(raw, '\n'))
 }
 
-func (s *server) tell(method string, params any) {
+func (s *server) tell(during *message, method string, params any) {
 	raw, _ := json.Marshal(params)
-	s.write(&message{Method: method, Params: raw})
+	s.write(during, &message{Method: method, Params: raw})
 }
+
+func (s *server) answer(m *message, result any) { s.write(m, &message{ID: m.ID, Result: result}) }
 
 func (s *server) fail(m *message, code int, text string, data any) {
-	s.write(&message{ID: m.ID, Error: &rpcError{code, text, data}})
+	s.write(m, &message{ID: m.ID, Error: &rpcError{code, text, data}})
 }
 
-func (s *server) request(m *message) {
-	modern := s.is("modern") || s.is("both")
-	legacy := !s.is("modern")
+// request answers one request in the era it is of.
+func (s *server) request(ctx context.Context, m *message) {
 	switch m.Method {
 	case "server/discover":
-		s.discover(m, modern)
+		s.discover(m)
 	case "initialize":
-		if !legacy || s.first("modern") == "modern" && s.is("both") {
+		if s.is("modern") || s.first("modern") == "modern" && s.is("both") {
 			s.fail(m, -32022, "unsupported protocol version", map[string]any{"supported": []string{"2026-07-28"}})
 			return
 		}
 		s.initialize(m)
 	case "ping":
-		s.write(&message{ID: m.ID, Result: map[string]any{}})
+		s.answer(m, map[string]any{})
 	case "tools/list":
-		s.write(&message{ID: m.ID, Result: map[string]any{"tools": tools(), "resultType": "complete"}})
+		s.listTools(m)
 	case "tools/call":
-		s.call(m)
-	case "resources/subscribe", "resources/unsubscribe":
-		s.subscribe(m)
+		s.call(ctx, m)
 	case "subscriptions/listen":
-		s.listen(m)
+		s.listen(ctx, m)
 	default:
-		s.fail(m, -32601, "unknown method "+m.Method, nil)
+		if !s.feature(m) && !s.task(ctx, m) {
+			s.fail(m, -32601, "unknown method "+m.Method, nil)
+		}
 	}
 }
 
@@ -212,22 +245,60 @@ func (s *server) first(era string) string {
 	return s.era
 }
 
-func (s *server) discover(m *message, modern bool) {
+// meta is what a request says of itself in the new era.
+type meta struct {
+	Token   json.RawMessage            `json:"progressToken"`
+	Version string                     `json:"io.modelcontextprotocol/protocolVersion"`
+	Caps    map[string]json.RawMessage `json:"io.modelcontextprotocol/clientCapabilities"`
+	Level   string                     `json:"io.modelcontextprotocol/logLevel"`
+}
+
+func metaOf(m *message) meta {
+	var p struct {
+		Meta meta `json:"_meta"`
+	}
+	_ = json.Unmarshal(m.Params, &p)
+	return p.Meta
+}
+
+// newEra says whether a request is to be answered in the new era: by what it
+// says of itself, and by how the process was greeted.
+func (s *server) newEra(m *message) bool {
+	if s.is("modern") {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.is("both") && s.era != "legacy" && metaOf(m).Version != ""
+}
+
+func (s *server) capabilities(modern bool) map[string]any {
+	caps := map[string]any{"tools": map[string]any{"listChanged": true}, "resources": map[string]any{"subscribe": true, "listChanged": true},
+		"prompts": map[string]any{"listChanged": true}, "completions": map[string]any{}, "logging": map[string]any{}}
+	if modern {
+		caps["extensions"] = map[string]any{tasksExtension: map[string]any{}}
+	} else {
+		caps["tasks"] = map[string]any{"list": map[string]any{}, "cancel": map[string]any{}, "requests": map[string]any{"tools": map[string]any{"call": map[string]any{}}}}
+	}
+	return caps
+}
+
+func (s *server) discover(m *message) {
 	if s.is("touchy") {
 		os.Exit(0)
 	}
 	if s.is("silent") {
 		return
 	}
-	if !modern {
+	if !s.is("modern") && !s.is("both") {
 		s.fail(m, -32601, "Method not found", nil)
 		return
 	}
 	s.mu.Lock()
 	s.era = "modern"
 	s.mu.Unlock()
-	s.write(&message{ID: m.ID, Result: map[string]any{"resultType": "complete", "supportedVersions": []string{"2026-07-28"}, "ttlMs": 0, "cacheScope": "private",
-		"capabilities": map[string]any{"tools": map[string]any{"listChanged": true}, "resources": map[string]any{"subscribe": true}}}})
+	s.answer(m, map[string]any{"resultType": "complete", "supportedVersions": []string{"2026-07-28"}, "ttlMs": 0, "cacheScope": "private",
+		"capabilities": s.capabilities(true), "instructions": "Ask nicely.", "_meta": map[string]any{"io.modelcontextprotocol/serverInfo": map[string]any{"name": "fake", "version": "1"}}})
 }
 
 func (s *server) initialize(m *message) {
@@ -238,25 +309,5 @@ func (s *server) initialize(m *message) {
 	s.mu.Lock()
 	s.era, s.hello = "legacy", m.Params
 	s.mu.Unlock()
-	s.write(&message{ID: m.ID, Result: map[string]any{"protocolVersion": p.Version, "serverInfo": map[string]any{"name": "fake", "version": "1"},
-		"capabilities": map[string]any{"tools": map[string]any{"listChanged": true}, "resources": map[string]any{"subscribe": true}, "logging": map[string]any{}}}})
-}
-
-func tools() []map[string]any {
-	names := []string{"echo", "sleep", "crash", "fork", "flood", "big", "progress", "ask", "log", "touch", "notify", "state", "env", "half", "fail"}
-	list := make([]map[string]any, len(names))
-	for i, name := range names {
-		list[i] = map[string]any{"name": name, "description": "Does " + name + ".", "inputSchema": map[string]any{"type": "object"}}
-	}
-	return list
-}
-
-// spawn starts a process that outlives its parent unless somebody ends it.
-func spawn() int {
-	cmd := exec.Command("sleep", "300")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr // it holds our pipes open
-	if err := cmd.Start(); err != nil {
-		panic(err)
-	}
-	return cmd.Process.Pid
+	s.answer(m, map[string]any{"protocolVersion": p.Version, "serverInfo": map[string]any{"name": "fake", "version": "1"}, "instructions": "Ask nicely.", "capabilities": s.capabilities(false)})
 }

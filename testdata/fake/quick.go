@@ -3,6 +3,7 @@ package fake
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 )
 
@@ -18,7 +19,7 @@ func (s *server) race(br *bufio.Reader) {
 		if bytes.Contains(line, []byte(`"initialize"`)) || bytes.Contains(line, []byte(`"server/discover"`)) {
 			var m message
 			if json.Unmarshal(line, &m) == nil {
-				s.request(&m)
+				s.request(context.Background(), &m)
 			}
 			continue
 		}

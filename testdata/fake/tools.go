@@ -1,20 +1,23 @@
 package fake
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 )
 
 // Args are the arguments of the tools; each takes what it needs.
 type Args struct {
-	Text  string `json:"text,omitempty"`  // echo, fail: what to say; env: which variable; notify: which method
-	Who   string `json:"who,omitempty"`   // who calls; echoed back
-	Ms    int    `json:"ms,omitempty"`    // sleep, progress, ask: how long
-	N     int    `json:"n,omitempty"`     // progress: how many; flood: how many lines; big: how many bytes
-	Code  int    `json:"code,omitempty"`  // crash: the exit code
+	Text  string `json:"text,omitempty"`  // echo, fail, job: what to say; env: which variable; notify: which method; touch: which resource
+	Who   string `json:"who,omitempty"`   // who calls; echoed back, and what is asked
+	Ms    int    `json:"ms,omitempty"`    // sleep, progress, job: how long
+	N     int    `json:"n,omitempty"`     // progress: how many; flood: how many lines; big: how many bytes; job: its ttl
+	Code  int    `json:"code,omitempty"`  // crash: the exit code; job: anything but 0 fails it
+	Level string `json:"level,omitempty"` // log: how severe; info if empty
 	Split bool   `json:"split,omitempty"` // big: write it in pieces
 }
 
@@ -26,18 +29,34 @@ type Said struct {
 	Child  int             `json:"child,omitempty"`
 	Hello  json.RawMessage `json:"hello,omitempty"`
 	Inited int             `json:"inited"`
-	Ended  []string        `json:"ended,omitempty"`
+	Ended  []string        `json:"ended,omitempty"` // ids of calls that were cancelled
+	Gone   []string        `json:"gone,omitempty"`  // who had made them
 	Answer json.RawMessage `json:"answer,omitempty"`
+	More   json.RawMessage `json:"more,omitempty"` // the answer to a second question
 	Subs   []string        `json:"subs,omitempty"`
 }
 
-func (s *server) call(m *message) {
+func tools() []map[string]any {
+	names := []string{"echo", "sleep", "crash", "fork", "flood", "big", "progress", "ask", "sample", "roots", "twice", "visit", "job", "log", "touch", "notify", "state", "env", "half", "fail"}
+	list := make([]map[string]any, len(names))
+	for i, name := range names {
+		list[i] = map[string]any{"name": name, "description": "Does " + name + ".", "inputSchema": map[string]any{"type": "object"}}
+	}
+	return list
+}
+
+func (s *server) listTools(m *message) {
+	if s.is("paged") {
+		s.finish(m, page(m, "tools", tools()), true)
+		return
+	}
+	s.finish(m, map[string]any{"tools": tools()}, true)
+}
+
+func (s *server) call(ctx context.Context, m *message) {
 	var p struct {
 		Name string `json:"name"`
 		Args Args   `json:"arguments"`
-		Meta struct {
-			Token json.RawMessage `json:"progressToken"`
-		} `json:"_meta"`
 	}
 	_ = json.Unmarshal(m.Params, &p)
 	a, said := p.Args, Said{Who: p.Args.Who, Pid: os.Getpid()}
@@ -46,7 +65,10 @@ func (s *server) call(m *message) {
 	case "echo":
 		said.Text = a.Text
 	case "sleep":
-		if s.cancelled(m, time.Duration(a.Ms)*time.Millisecond) {
+		if token := metaOf(m).Token; token != nil { // so that a test knows that it sleeps
+			s.tell(m, "notifications/progress", map[string]any{"progressToken": token, "progress": 0})
+		}
+		if s.cancelled(ctx, a) {
 			return
 		}
 	case "big":
@@ -54,21 +76,28 @@ func (s *server) call(m *message) {
 		return
 	case "env":
 		said.Text = os.Getenv(a.Text)
-	case "progress":
-		for i := range a.N {
-			s.tell("notifications/progress", map[string]any{"progressToken": p.Meta.Token, "progress": i + 1, "total": a.N, "message": a.Who})
-			time.Sleep(time.Duration(a.Ms) * time.Millisecond)
+	case "progress", "log", "notify", "touch":
+		s.announce(m, p.Name, a)
+	case "ask", "sample", "roots", "twice":
+		answers, ok := s.ask(ctx, m, questions(p.Name, a))
+		if !ok {
+			return
 		}
-	case "log":
-		s.tell("notifications/message", map[string]any{"level": "info", "data": a.Who})
-	case "notify":
-		s.publish(a.Text, map[string]any{})
-	case "touch":
-		s.publish("notifications/resources/updated", map[string]any{"uri": a.Text})
-	case "ask":
-		said.Answer = s.ask(a)
+		said.Answer = answers[0]
+		if len(answers) > 1 {
+			said.More = answers[1]
+		}
+	case "visit":
+		if !s.visit(m, a) {
+			return
+		}
+	case "job":
+		if s.begin(m, a) {
+			return
+		}
+		said.Text = a.Text
 	case "fail":
-		s.write(&message{ID: m.ID, Result: map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": a.Text}}}})
+		s.finish(m, map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": a.Text}}}, false)
 		return
 	case "state", "fork", "flood":
 	default:
@@ -76,11 +105,33 @@ func (s *server) call(m *message) {
 		return
 	}
 	s.mu.Lock()
-	said.Hello, said.Inited, said.Ended, said.Subs = s.hello, s.inited, s.ended, s.subs
+	said.Hello, said.Inited, said.Ended, said.Gone, said.Subs = s.hello, s.inited, s.ended, s.gone, s.subs
 	s.mu.Unlock()
 	s.say(m, said)
 	if s.is("noend") && p.Name == "echo" {
 		os.Exit(0)
+	}
+}
+
+// announce is what a tool tells before its answer, or outside it.
+func (s *server) announce(m *message, tool string, a Args) {
+	switch tool {
+	case "progress":
+		token := metaOf(m).Token
+		for i := range a.N {
+			s.tell(m, "notifications/progress", map[string]any{"progressToken": token, "progress": i + 1, "total": a.N, "message": a.Who})
+			time.Sleep(time.Duration(a.Ms) * time.Millisecond)
+		}
+	case "log":
+		level := a.Level
+		if level == "" {
+			level = "info"
+		}
+		s.log(m, level, a.Who)
+	case "notify":
+		s.publish(a.Text, map[string]any{})
+	case "touch":
+		s.publish("notifications/resources/updated", map[string]any{"uri": a.Text})
 	}
 }
 
@@ -107,7 +158,7 @@ func (s *server) say(m *message, said Said) {
 	raw, _ := json.Marshal(said)
 	result := map[string]any{"content": []any{map[string]any{"type": "text", "text": string(raw)}}}
 	if !s.is("noend") {
-		s.write(&message{ID: m.ID, Result: result})
+		s.finish(m, result, false)
 		return
 	}
 	last, _ := json.Marshal(message{Version: "2.0", ID: m.ID, Result: result})
@@ -115,21 +166,24 @@ func (s *server) say(m *message, said Said) {
 }
 
 // cancelled waits, and says whether the call was cancelled meanwhile.
-func (s *server) cancelled(m *message, d time.Duration) bool {
-	c := make(chan struct{})
-	s.mu.Lock()
-	s.cancels[string(m.ID)] = c
-	s.mu.Unlock()
+func (s *server) cancelled(ctx context.Context, a Args) bool {
 	select {
-	case <-c:
+	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.gone = append(s.gone, a.Who)
 		return true
-	case <-time.After(d):
+	case <-time.After(time.Duration(a.Ms) * time.Millisecond):
 		return false
 	}
 }
 
 // big answers with N bytes of text, its id at the end as some servers do.
 func (s *server) big(m *message, a Args) {
+	if s.route != nil {
+		s.finish(m, map[string]any{"content": []any{map[string]any{"type": "text", "text": strings.Repeat("x", a.N)}}}, false)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, _ = s.out.Write([]byte(`{"result":{"content":[{"type":"text","text":"`))
@@ -143,67 +197,12 @@ func (s *server) big(m *message, a Args) {
 	_, _ = s.out.Write([]byte(`"}]},"jsonrpc":"2.0","id":` + string(m.ID) + "}\n"))
 }
 
-// ask asks the client and waits for what it says.
-func (s *server) ask(a Args) json.RawMessage {
-	s.mu.Lock()
-	s.asked++
-	id := fmt.Sprintf(`"ask-%d"`, s.asked)
-	c := make(chan json.RawMessage, 1)
-	s.answers[id] = c
-	s.mu.Unlock()
-	params, _ := json.Marshal(map[string]any{"message": a.Who})
-	s.write(&message{ID: json.RawMessage(id), Method: "elicitation/create", Params: params})
-	select {
-	case raw := <-c:
-		return raw
-	case <-time.After(10 * time.Second):
-		return nil
+// spawn starts a process that outlives its parent unless somebody ends it.
+func spawn() int {
+	cmd := exec.Command("sleep", "300")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr // it holds our pipes open
+	if err := cmd.Start(); err != nil {
+		panic(err)
 	}
-}
-
-func (s *server) subscribe(m *message) {
-	var p struct {
-		URI string `json:"uri"`
-	}
-	_ = json.Unmarshal(m.Params, &p)
-	s.mu.Lock()
-	s.subs = append(s.subs, strings.TrimPrefix(m.Method, "resources/")+" "+p.URI)
-	s.mu.Unlock()
-	s.write(&message{ID: m.ID, Result: map[string]any{}})
-}
-
-// publish sends a notification that belongs to no call: in the new era on the
-// subscription, if there is one.
-func (s *server) publish(method string, params map[string]any) {
-	s.mu.Lock()
-	modern, listens := s.era == "modern", s.listens
-	s.mu.Unlock()
-	if !modern {
-		s.tell(method, params)
-		return
-	}
-	for _, id := range listens {
-		params["_meta"] = map[string]any{"io.modelcontextprotocol/subscriptionId": id}
-		s.tell(method, params)
-	}
-}
-
-// listen keeps one subscription a process, as the Go SDK does: a second one
-// silences the first.
-func (s *server) listen(m *message) {
-	var p struct {
-		Want map[string]any `json:"notifications"`
-	}
-	_ = json.Unmarshal(m.Params, &p)
-	tag := map[string]any{"io.modelcontextprotocol/subscriptionId": m.ID}
-	s.tell("notifications/subscriptions/acknowledged", map[string]any{"notifications": p.Want, "_meta": tag})
-	s.mu.Lock()
-	s.listens = []json.RawMessage{m.ID}
-	s.mu.Unlock()
-	if !s.cancelled(m, time.Hour) {
-		return
-	}
-	s.mu.Lock()
-	s.listens = nil
-	s.mu.Unlock()
+	return cmd.Process.Pid
 }

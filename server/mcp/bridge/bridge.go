@@ -1,21 +1,27 @@
-// Package bridge lets clients of the stateless revision 2026-07-28 use servers
-// that only know initialize: requests lose what only the new revision knows,
-// answers gain what it wants, and what a server asks during a call becomes an
-// input_required answer whose next round carries the client's replies.
+// Package bridge lets clients and servers of the two eras of the protocol use
+// each other: the revisions up to 2025-11-25, which begin with initialize, keep
+// a session and let servers ask, and the stateless 2026-07-28.
+//
+// A client of the new era before a server of the old one (newer.go): requests
+// lose what only the new revision knows, answers gain what it wants, and what a
+// server asks during a call becomes an input_required answer, whose next round
+// carries the client's replies to the call that waits (parked.go).
+//
+// A client of the old era before a server of the new one (older.go): every
+// request says of itself what initialize said once, the questions of an
+// input_required answer become requests to the client on the stream of its
+// call (rounds.go), and what a server announces comes by one subscription
+// (changes.go).
 //
 // It is a Backend around another one, and its conversations are Conns over
-// Conns. It does not translate the other way: a client of an older revision
-// before a server that only speaks the new one is refused at initialize.
+// Conns. It does not decide which era a server speaks: that is package
+// upstream.
 package bridge
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -23,19 +29,25 @@ import (
 	"paygate/server/mcp"
 )
 
-// Options bound what parked calls may cost. Zero values take the defaults in
+// Options bound what calls that wait may cost. Zero values take the defaults in
 // brackets.
 type Options struct {
 	Now           func() time.Time
-	Name, Version string        // of the gateway, towards servers
+	Name, Version string        // of the gateway, towards servers and clients
 	Gather        time.Duration // how long to wait for a second question after the first (25 ms)
 	Parked        int           // calls that wait for a client's replies; beyond, the oldest ends (1,000)
-	Keep          time.Duration // how long such a call waits (10 min)
+	Keep          time.Duration // how long a client may take to reply (10 min)
 }
 
-// Adapt makes a backend speak the new revision to clients that ask for it,
-// whatever its servers speak.
-func Adapt(inner mcp.Backend, o Options) mcp.Backend {
+// Bridge keeps the calls that wait for a client's replies, for all backends
+// that it adapts.
+type Bridge struct {
+	opts Options
+	lot  *lot
+}
+
+// New makes a Bridge.
+func New(o Options) *Bridge {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -48,129 +60,36 @@ func Adapt(inner mcp.Backend, o Options) mcp.Backend {
 	if o.Keep == 0 {
 		o.Keep = 10 * time.Minute
 	}
-	return &backend{inner: inner, opts: o, lot: &lot{opts: o, calls: map[string]*parked{}}}
+	return &Bridge{opts: o, lot: &lot{opts: o, calls: map[string]*parked{}}}
 }
 
+// Adapt makes a backend speak the era that it is asked for, whatever its
+// servers speak.
+func (b *Bridge) Adapt(inner mcp.Backend) mcp.Backend { return &backend{b, inner} }
+
 type backend struct {
+	*Bridge
 	inner mcp.Backend
-	opts  Options
-	lot   *lot
 }
 
 // Open gives the conversation that is asked for, bridged where the server is
-// of the older era.
+// of the other era.
 func (b *backend) Open(ctx context.Context, d mcp.Dial) (*mcp.Opened, error) {
 	o, err := b.inner.Open(ctx, d)
-	if err != nil || o.Modern || !d.Modern {
+	switch {
+	case err != nil || o.Modern == d.Modern:
 		return o, err
+	case d.Modern:
+		return b.openNewer(b.inner, o, d), nil
+	default:
+		return b.openOlder(ctx, o, d), nil
 	}
-	c := &conn{b: b, dial: d, first: o, byCaps: map[string]*mcp.Opened{}, done: make(chan struct{})}
-	return &mcp.Opened{Conn: c, Modern: true, Init: o.Init}, nil
-}
-
-// conn speaks the new revision over conversations of the old one: one for each
-// set of capabilities that clients declare, since servers fix what they offer
-// by them when a conversation begins.
-type conn struct {
-	b     *backend
-	dial  mcp.Dial
-	first *mcp.Opened // lives as long as the conn: Done is its
-
-	mu     sync.Mutex
-	byCaps map[string]*mcp.Opened
-	levels map[string]string // by capabilities, the log level that was set last
-	closed bool
-	done   chan struct{}
 }
 
 const metaPrefix = "io.modelcontextprotocol/"
 
 func meta(m *mcp.Message, name string) gjson.Result {
 	return gjson.GetBytes(m.Params, "_meta."+gjson.Escape(metaPrefix+name))
-}
-
-// inner is the conversation for what a request's client declares.
-func (c *conn) inner(ctx context.Context, m *mcp.Message) (*mcp.Opened, error) {
-	caps := meta(m, "clientCapabilities").Raw
-	if caps == "" {
-		caps = "{}"
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if o := c.byCaps[caps]; o != nil {
-		select {
-		case <-o.Done():
-		default:
-			return o, nil
-		}
-	}
-	info := meta(m, "clientInfo").Raw
-	if info == "" {
-		info = string(quoted(map[string]string{"name": c.b.opts.Name, "version": c.b.opts.Version}))
-	}
-	d := c.dial
-	d.Modern = false
-	d.Init = &mcp.Message{ID: json.RawMessage("1"), Method: "initialize",
-		Params: json.RawMessage(`{"protocolVersion":"2025-11-25","capabilities":` + caps + `,"clientInfo":` + info + `}`)}
-	o, err := c.b.inner.Open(ctx, d)
-	if err == nil {
-		c.byCaps[caps] = o
-	}
-	return o, err
-}
-
-// Call sends a request of the new revision.
-func (c *conn) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
-	if m.Method == "server/discover" {
-		return c.discover(m), nil
-	}
-	if m.Method == "subscriptions/listen" {
-		return c.listen(ctx, m, during)
-	}
-	if state := gjson.GetBytes(m.Params, "requestState"); strings.HasPrefix(state.Str, ownState) {
-		return c.goOn(ctx, m, state.Str, during)
-	}
-	inner, err := c.inner(ctx, m)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.setLevel(ctx, inner, m); err != nil {
-		return nil, err
-	}
-	res, err := c.ask(ctx, inner, m, during)
-	if errors.Is(err, mcp.ErrLost) && ctx.Err() == nil && !known(m.Method) {
-		// Servers of the old era refuse a method that no revision has with a
-		// bare HTTP status; the new era wants to be told in its words.
-		return nil, &mcp.Error{Code: mcp.CodeNoMethod, Message: "method not found: " + m.Method}
-	}
-	return res, err
-}
-
-// known are the methods that a server of the old era may have.
-func known(method string) bool {
-	return slices.Contains([]string{"tools/list", "tools/call", "prompts/list", "prompts/get", "resources/list", "resources/templates/list", "resources/read",
-		"completion/complete", "tasks/get", "tasks/list", "tasks/result", "tasks/cancel"}, method)
-}
-
-// Send passes notifications on; the new revision has none that matter here.
-func (c *conn) Send(ctx context.Context, m *mcp.Message) error { return c.first.Send(ctx, m) }
-
-// Done ends with the conversation that was opened first.
-func (c *conn) Done() <-chan struct{} { return c.first.Done() }
-
-// Close ends all conversations.
-func (c *conn) Close() error {
-	c.mu.Lock()
-	open := c.byCaps
-	c.byCaps, c.closed = map[string]*mcp.Opened{}, true
-	c.mu.Unlock()
-	err := c.first.Close()
-	for _, o := range open {
-		if e := o.Close(); err == nil {
-			err = e
-		}
-	}
-	return err
 }
 
 func quoted(v any) []byte {
@@ -181,7 +100,4 @@ func quoted(v any) []byte {
 	return text
 }
 
-// ownState begins the states of calls that wait here; others are the server's.
-const ownState = "parked "
-
-func newID() string { return ownState + rand.Text() }
+func newID(prefix string) string { return prefix + rand.Text() }

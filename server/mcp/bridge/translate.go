@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -21,7 +19,7 @@ func request(m *mcp.Message) *mcp.Message {
 	if gjson.GetBytes(params, "_meta").Raw == "{}" {
 		params = without(params, "_meta")
 	}
-	out.Params = params
+	out.Params = without(without(params, "inputResponses"), "requestState") // of a round that the server knows nothing of
 	return &out
 }
 
@@ -48,7 +46,7 @@ func cached(method string) bool {
 }
 
 // answer is an answer as a client of the new revision knows it.
-func (c *conn) answer(m, res *mcp.Message) *mcp.Message {
+func (c *newer) answer(m, res *mcp.Message) *mcp.Message {
 	out := *res
 	if out.Error != nil {
 		if out.Error.Code == resourceNotFound {
@@ -83,7 +81,7 @@ func (c *conn) answer(m, res *mcp.Message) *mcp.Message {
 const resourceNotFound = -32002
 
 // discover answers from what the server said when the conversation began.
-func (c *conn) discover(m *mcp.Message) *mcp.Message {
+func (c *newer) discover(m *mcp.Message) *mcp.Message {
 	init := c.first.Init.Result
 	caps := []byte(gjson.GetBytes(init, "capabilities").Raw)
 	if len(caps) == 0 {
@@ -113,27 +111,4 @@ func wants(m, during *mcp.Message) bool {
 	}
 	asked := meta(m, "logLevel")
 	return asked.Type == gjson.String && severity(gjson.GetBytes(during.Params, "level").Str) >= severity(asked.Str)
-}
-
-// setLevel tells the server which logs a request asks for.
-func (c *conn) setLevel(ctx context.Context, inner *mcp.Opened, m *mcp.Message) error {
-	level := meta(m, "logLevel")
-	if level.Type != gjson.String || !gjson.GetBytes(inner.Init.Result, "capabilities.logging").Exists() {
-		return nil
-	}
-	key := meta(m, "clientCapabilities").Raw
-	c.mu.Lock()
-	if c.levels == nil {
-		c.levels = map[string]string{}
-	}
-	set, lower := c.levels[key] != "", severity(level.Str) < severity(c.levels[key])
-	if !set || lower {
-		c.levels[key] = level.Str
-	}
-	c.mu.Unlock()
-	if set && !lower {
-		return nil
-	}
-	_, err := inner.Call(ctx, &mcp.Message{ID: json.RawMessage(`"level"`), Method: "logging/setLevel", Params: quoted(map[string]string{"level": level.Str})}, func(*mcp.Message) {})
-	return err
 }

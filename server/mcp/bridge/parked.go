@@ -17,7 +17,7 @@ import (
 // parked is a call on a server of the old era whose questions a client of the
 // new one answers in its next request.
 type parked struct {
-	inner  *mcp.Opened
+	inner  *talk
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when result or err is there
 	result *mcp.Message
@@ -41,7 +41,7 @@ type lot struct {
 // put keeps a call under a state; the oldest goes when there are too many, and
 // those that nobody came back for.
 func (l *lot) put(p *parked) string {
-	id := newID()
+	id := newID(ownState)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.since = l.opts.Now()
@@ -73,13 +73,18 @@ func (l *lot) take(id string) *parked {
 
 // ask begins a call. It goes on over several requests of the client, so it has
 // a life of its own.
-func (c *conn) ask(ctx context.Context, inner *mcp.Opened, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
+func (c *newer) ask(ctx context.Context, inner *talk, leave func(), m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &parked{inner: inner, cancel: cancel, ended: make(chan struct{}), asked: map[string]*mcp.Message{}, news: make(chan struct{}, 1), during: during}
+	var hear func(*mcp.Message) // nil for what no server asks about: it must not hide whom a question is for
+	if inner.Streams || questionable(m.Method) {
+		hear = func(n *mcp.Message) { p.hear(life, m, n) }
+	}
 	go func() {
+		defer leave()
 		defer cancel()
 		defer close(p.ended)
-		p.result, p.err = inner.Call(life, request(m), func(n *mcp.Message) { p.hear(life, m, n) })
+		p.result, p.err = inner.Call(life, request(m), hear)
 	}()
 	return c.wait(ctx, p, m)
 }
@@ -109,12 +114,12 @@ func (p *parked) hear(ctx context.Context, m, n *mcp.Message) {
 
 // declared says whether a client can be asked this.
 func declared(m *mcp.Message, method string) bool {
-	name, ok := map[string]string{"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}[method]
-	return ok && meta(m, "clientCapabilities").Get(name).Exists()
+	name, known := capabilityFor(method)
+	return known && meta(m, "clientCapabilities").Get(name).Exists()
 }
 
 // wait returns with the answer, or with what the server asks before it.
-func (c *conn) wait(ctx context.Context, p *parked, m *mcp.Message) (*mcp.Message, error) {
+func (c *newer) wait(ctx context.Context, p *parked, m *mcp.Message) (*mcp.Message, error) {
 	select {
 	case <-p.ended:
 	case <-p.news:
@@ -136,7 +141,7 @@ func (c *conn) wait(ctx context.Context, p *parked, m *mcp.Message) (*mcp.Messag
 }
 
 // questions is the input_required answer; the call waits in the lot.
-func (c *conn) questions(p *parked, m *mcp.Message) *mcp.Message {
+func (c *newer) questions(p *parked, m *mcp.Message) *mcp.Message {
 	p.mu.Lock()
 	requests := map[string]any{}
 	for name, q := range p.asked {
@@ -153,7 +158,7 @@ func (c *conn) questions(p *parked, m *mcp.Message) *mcp.Message {
 }
 
 // goOn takes a parked call up with the client's replies.
-func (c *conn) goOn(ctx context.Context, m *mcp.Message, state string, during func(*mcp.Message)) (*mcp.Message, error) {
+func (c *newer) goOn(ctx context.Context, m *mcp.Message, state string, during func(*mcp.Message)) (*mcp.Message, error) {
 	p := c.b.lot.take(state)
 	if p == nil {
 		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: "the call that this requestState belongs to has ended; call the tool anew"}
@@ -180,4 +185,22 @@ func (c *conn) goOn(ctx context.Context, m *mcp.Message, state string, during fu
 		return c.questions(p, m), nil
 	}
 	return c.wait(ctx, p, m)
+}
+
+// visitPage is the error by which a server of the old era sends the user to a
+// web page before it goes on; the new era forbids it and has a question for it.
+const visitPage = -32042
+
+// visits asks a client of the new era to show the pages; its next round is the
+// same call anew.
+func visits(m, res *mcp.Message) (*mcp.Message, error) {
+	if !meta(m, "clientCapabilities").Get("elicitation.url").Exists() {
+		return nil, &mcp.Error{Code: mcp.CodeMissingCapability, Message: res.Error.Message, Data: json.RawMessage(`{"requiredCapabilities":{"elicitation":{"url":{}}}}`)}
+	}
+	requests := map[string]any{}
+	for i, page := range gjson.GetBytes(res.Error.Data, "elicitations").Array() {
+		params := map[string]string{"mode": "url", "url": page.Get("url").Str, "message": page.Get("message").Str}
+		requests[fmt.Sprintf("q%d", i+1)] = map[string]any{"method": "elicitation/create", "params": params}
+	}
+	return &mcp.Message{ID: m.ID, Result: quoted(map[string]any{"resultType": "input_required", "inputRequests": requests})}, nil
 }
