@@ -39,7 +39,7 @@ func (s *Server) toolsAvailable(ctx context.Context, in availableIn) (map[string
 		}
 		out = append(out, t)
 	}
-	return map[string]any{"key": s.keys.Shown(id), "creditsAvailable": have, "globalRateLimit": s.rate(id), "tools": out, "totalTools": len(out), "accessibleTools": accessible}, nil
+	return map[string]any{"key": s.keys.Masked(id), "creditsAvailable": have, "globalRateLimit": s.rate(id), "tools": out, "totalTools": len(out), "accessibleTools": accessible}, nil
 }
 
 func (s *Server) available(w *World, terms *keys.Terms, name string, have int64) availableTool {

@@ -62,6 +62,7 @@ type Server struct {
 	others   *limiter // calls that are not charged
 	follower *live.Follower
 	reports  *report.Reports
+	rollup   *report.Rollup
 	feed     *live.Feed
 	counters *counters
 	lab      *shadow.Lab
@@ -125,7 +126,10 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.ended = s.ctx.Done()
-	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Now: s.opts.Now, Sheet: sheetOf(s.book.DB()), Proof: s.proofNow, Ended: s.ended})
+	if s.rollup, err = report.NewRollup(s.book.DB(), s.book.Journal(), s.opts.Log, 0); err != nil {
+		return err
+	}
+	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Rollup: s.rollup, Now: s.opts.Now, Sheet: sheetOf(s.book.DB()), Proof: s.proofNow, Ended: s.ended})
 	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log, Trace: s.reports.Inspector.See}
 	if err := s.Compile(ctx); err != nil {
 		return err
@@ -176,8 +180,20 @@ func (s *Server) about() api.Live {
 
 // watch starts the readers of the journal, which run until Close.
 func (s *Server) watch() {
-	begin := s.book.Journal().Last()
-	s.loops.Go(func() { s.follower.Run(s.ctx, s.book.Journal()) })
+	j, begin := s.book.Journal(), s.book.Journal().Last()
+	s.loops.Go(func() { // what people watch: the sums of now, and metrics, which begin at 0 with the process
+		for e := range j.Tail(s.ctx, s.follower.After(j)) {
+			s.follower.See(e)
+			if e.Call != nil && e.Seq > begin {
+				s.counters.call(e.Call)
+			}
+		}
+	})
+	s.loops.Go(func() {
+		for e := range j.Tail(s.ctx, s.rollup.After()) {
+			s.rollup.Add(e)
+		}
+	})
 	s.loops.Go(func() {
 		if err := s.lab.Keep(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.opts.Log.Error("scheduled prices and canaries are not watched any more; restart the gateway", "error", err)
@@ -186,13 +202,6 @@ func (s *Server) watch() {
 	s.loops.Go(func() {
 		if err := s.lab.Run(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.opts.Log.Error("the pricing lab stopped; calls are not concerned", "error", err)
-		}
-	})
-	s.loops.Go(func() {
-		for e := range s.book.Journal().Tail(s.ctx, begin) {
-			if e.Call != nil {
-				s.counters.call(e.Call)
-			}
 		}
 	})
 }

@@ -132,7 +132,7 @@ func (l *ledger) fetchAudit() tea.Cmd {
 	type page struct {
 		Events []auditEvent `json:"events"`
 	}
-	q := url.Values{"limit": {"200"}}
+	q := url.Values{"limit": {"200"}, "calls": {"false"}} // calls have a screen of their own
 	if l.filter != "" {
 		q.Set("types", l.filter)
 	}

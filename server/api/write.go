@@ -30,26 +30,36 @@ func WriteText(w http.ResponseWriter, r *http.Request, status int, text []byte) 
 	}
 }
 
+// CSVHeader says that a table to download follows.
+func CSVHeader(w http.ResponseWriter, name string, at time.Time) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "paygate-"+name+"-"+at.UTC().Format(time.DateOnly)+".csv"))
+}
+
+// SafeCells defuses, in place, what a spreadsheet would read as a formula.
+func SafeCells(row []string) []string {
+	for i, cell := range row {
+		if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+			if _, err := strconv.ParseFloat(cell, 64); err != nil {
+				row[i] = "'" + cell
+			}
+		}
+	}
+	return row
+}
+
 // WriteCSV answers with a table to download that a spreadsheet can open: cells
 // that would be read as formulas are defused.
 func WriteCSV(w http.ResponseWriter, name string, at time.Time, rows [][]string) error {
 	var b bytes.Buffer
 	out := csv.NewWriter(&b)
 	for _, row := range rows {
-		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) && i > 0 {
-				if _, err := strconv.ParseFloat(cell, 64); err != nil {
-					row[i] = "'" + cell
-				}
-			}
-		}
-		if err := out.Write(row); err != nil {
+		if err := out.Write(SafeCells(row)); err != nil {
 			return err
 		}
 	}
 	out.Flush()
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "paygate-"+name+"-"+at.UTC().Format(time.DateOnly)+".csv"))
+	CSVHeader(w, name, at)
 	_, _ = w.Write(b.Bytes()) // an error means that the client has gone
 	return nil
 }

@@ -17,7 +17,11 @@ type keyIn struct {
 	Key string `json:"key" query:"key"`
 }
 
-// named finds the key that a request names.
+// Named finds the key that a request names: by its secret, its alias or its id.
+// The error is one for the client.
+func (d *Directory) Named(text string) (*Key, error) { return d.named(text) }
+
+// named is Named.
 func (d *Directory) named(text string) (*Key, error) {
 	if text == "" {
 		return nil, api.BadRequest("Missing key")

@@ -75,13 +75,16 @@ func (k *Key) masked() string { return k.Prefix[:min(7, len(k.Prefix))] + "..." 
 // shown is the other way: the first ten.
 func (k *Key) shown() string { return k.Prefix + "..." }
 
-// Shown is a key as logs and reports name it: masked.
-func (d *Directory) Shown(id string) string {
+// Masked is a key as logs and reports name it, by its id.
+func (d *Directory) Masked(id string) string {
 	if k := d.Get(id); k != nil {
-		return k.Prefix[:min(7, len(k.Prefix))] + "..." + k.Last4
+		return k.masked()
 	}
 	return "***"
 }
+
+// Label is a key as answers about it name it.
+func (k *Key) Label() string { return k.shown() }
 
 func (k *Key) account() journal.Account { return journal.KeyAccount(k.ID) }
 

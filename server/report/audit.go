@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,12 +27,12 @@ type auditRow struct {
 }
 
 func (p *Reports) auditRow(e *journal.Event) auditRow {
-	r := auditRow{ID: e.Seq, At: e.At, Type: e.Type, Actor: e.Actor, Metadata: e.Data}
+	r := auditRow{ID: e.Seq, At: when(e), Type: e.Type, Actor: e.Actor, Metadata: e.Data}
 	if c := e.Call; c != nil {
-		r.Type, r.Actor = "gate.allow", p.opts.Keys.Shown(c.Key)
+		r.Type, r.Actor = allowed, p.opts.Keys.Masked(c.Key)
 		meta := map[string]any{"requestId": c.ID, "tool": c.Tool, "credits": c.Charged}
 		if c.Outcome == pricing.Denied {
-			r.Type = "gate.deny"
+			r.Type = denied
 			meta["errorCode"], meta["reason"] = -32402, strings.Join(c.Findings, ", ")
 		}
 		if text, err := json.Marshal(meta); err == nil { // texts and numbers: it always is
@@ -50,12 +51,19 @@ func (p *Reports) auditRow(e *journal.Event) auditRow {
 	return r
 }
 
+// What calls are in the audit trail.
+const (
+	allowed = "gate.allow"
+	denied  = "gate.deny"
+)
+
 type auditIn struct {
 	Types  string     `query:"types"`
 	Type   string     `query:"type"`
 	Actor  string     `query:"actor"`
 	Since  string     `query:"since"`
 	Until  string     `query:"until"`
+	Calls  string     `query:"calls"` // false: without calls
 	Limit  api.Number `query:"limit"`
 	Offset api.Number `query:"offset"`
 }
@@ -65,43 +73,70 @@ type auditOut struct {
 	Total  int        `json:"total"`
 	Limit  int        `json:"limit"`
 	Offset int        `json:"offset"`
+	Oldest *time.Time `json:"oldestData"` // what was before is not kept
 }
 
 func (p *Reports) audit(ctx context.Context, in auditIn) (auditOut, error) {
 	return p.auditPage(ctx, in, int(in.Limit.Or(100, 1, 1000)))
 }
 
+// auditPage pages through the trail. What it counts and leaves out it knows
+// from segments; only what is on the page is read.
 func (p *Reports) auditPage(ctx context.Context, in auditIn, limit int) (auditOut, error) {
-	out := auditOut{Events: []auditRow{}, Limit: limit, Offset: int(in.Offset.Or(0, 0, mostScanned))}
-	since, until := api.DateOr(in.Since, time.Time{}), api.DateOr(in.Until, time.Time{})
+	out := auditOut{Events: []auditRow{}, Limit: limit, Offset: int(in.Offset.Or(0, 0, math.MaxInt32)), Oldest: p.oldest()}
+	w := window{api.DateOr(in.Since, time.Time{}), api.DateOr(in.Until, time.Time{})}
 	types := strings.FieldsFunc(in.Types+","+in.Type, func(r rune) bool { return r == ',' || r == ' ' })
+	wants := func(kind, actor string) bool {
+		if len(types) > 0 && !slices.Contains(types, kind) || in.Calls == "false" && (kind == allowed || kind == denied) {
+			return false
+		}
+		return in.Actor == "" || strings.Contains(actor, in.Actor)
+	}
 	if err := p.opts.Book.Flush(ctx); err != nil {
 		return out, err
 	}
-	seen := 0
-	err := p.opts.Book.Journal().Scan(ctx.Done(), 0, func(e *journal.Event) bool {
-		if seen++; e.At.Before(since) || seen > mostScanned {
-			return false
+	err := p.opts.Rollup.segments(ctx, w, func(s *segment) error {
+		n := 0
+		p.acts(s, func(kind, actor string, many int) {
+			if wants(kind, actor) {
+				n += many
+			}
+		})
+		skip := max(0, out.Offset-out.Total)
+		out.Total += n
+		if n <= skip || len(out.Events) == limit {
+			return nil
 		}
-		if e.Call != nil && len(types) == 0 || !until.IsZero() && e.At.After(until) { // calls only when asked for
-			return true
-		}
-		r := p.auditRow(e)
-		if len(types) > 0 && !slices.Contains(types, r.Type) || in.Actor != "" && !strings.Contains(r.Actor, in.Actor) {
-			return true
-		}
-		if out.Total >= out.Offset && len(out.Events) < limit {
-			out.Events = append(out.Events, r)
-		}
-		out.Total++
-		return true
+		return p.opts.Rollup.events(ctx, s.First, s.Last, func(e *journal.Event) bool {
+			if !w.has(when(e)) {
+				return true
+			}
+			if r := p.auditRow(e); wants(r.Type, r.Actor) {
+				if skip--; skip < 0 {
+					out.Events = append(out.Events, r)
+				}
+			}
+			return len(out.Events) < limit
+		})
 	})
 	return out, err
 }
 
+// acts tells what a segment has of each type by each actor, calls among it.
+func (p *Reports) acts(s *segment, fn func(kind, actor string, many int)) {
+	for a, many := range s.Acts {
+		fn(a.Type, a.Actor, many)
+	}
+	for at, u := range s.Use {
+		actor := p.opts.Keys.Masked(at.Key)
+		fn(allowed, actor, u.Allowed)
+		fn(denied, actor, u.Denied)
+	}
+}
+
 func (p *Reports) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	in := auditIn{Types: q.Get("types"), Since: q.Get("since"), Until: q.Get("until")}
+	in := auditIn{Types: q.Get("types"), Since: q.Get("since"), Until: q.Get("until"), Calls: q.Get("calls")}
 	in.Limit.SetText(q.Get("limit"))
 	out, err := p.auditPage(r.Context(), in, int(in.Limit.Or(1000, 1, 5000)))
 	if err != nil {
@@ -126,32 +161,35 @@ type auditStatsOut struct {
 	Newest   *time.Time     `json:"newestEvent"`
 }
 
+// auditStats counts what is kept, calls among it.
 func (p *Reports) auditStats(ctx context.Context, _ api.None) (auditStatsOut, error) {
-	out := auditStatsOut{ByType: map[string]int{}}
-	now := p.opts.Now()
-	seen := 0
-	err := p.opts.Book.Journal().Scan(ctx.Done(), 0, func(e *journal.Event) bool {
-		if seen++; seen > mostScanned {
-			return false
+	if err := p.opts.Book.Flush(ctx); err != nil {
+		return auditStatsOut{}, err
+	}
+	out, now := auditStatsOut{ByType: map[string]int{}, Oldest: p.oldest()}, p.opts.Now()
+	err := p.opts.Rollup.segments(ctx, window{}, func(s *segment) error {
+		out.Total += s.Events
+		if out.Newest == nil || s.To.After(*out.Newest) {
+			out.Newest = &s.To
 		}
-		if e.Call != nil {
-			return true
-		}
-		at := e.At
-		if out.Newest == nil {
-			out.Newest = &at
-		}
-		out.Oldest = &at
-		out.Total++
-		out.ByType[e.Type]++
-		if now.Sub(at) <= time.Hour {
-			out.LastHour++
-		}
-		if now.Sub(at) <= 24*time.Hour {
-			out.LastDay++
-		}
-		return true
+		p.acts(s, func(kind, _ string, many int) {
+			if many > 0 {
+				out.ByType[kind] += many
+			}
+		})
+		return nil
 	})
+	for _, last := range []struct {
+		d time.Duration
+		n *int
+	}{{time.Hour, &out.LastHour}, {24 * time.Hour, &out.LastDay}} {
+		if err == nil {
+			err = p.opts.Rollup.segments(ctx, window{since: now.Add(-last.d)}, func(s *segment) error {
+				*last.n += s.Events
+				return nil
+			})
+		}
+	}
 	return out, err
 }
 

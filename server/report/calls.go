@@ -23,19 +23,28 @@ func (p *Reports) calls(ctx context.Context, in callsIn) (api.CallPage, error) {
 	if err != nil {
 		return out, api.BadRequest("filter: %v", err)
 	}
-	limit, now := int(in.Limit.Or(100, 1, 1000)), p.opts.Now()
-	err = p.scanCalls(ctx, uint64(in.Before.Or(0, 0, 1<<62)), func(e *journal.Event) bool {
+	limit, now, read := int(in.Limit.Or(100, 1, 1000)), p.opts.Now(), 0
+	err = p.opts.Rollup.events(ctx, 0, below(in.Before), func(e *journal.Event) bool {
+		if read, out.Before = read+1, e.Seq; e.Call == nil {
+			return read < mostRead
+		}
 		if row := p.Row(e); keep.Match(&row, now) {
 			out.Calls = append(out.Calls, row)
 		}
-		out.Before = e.Seq
-		return len(out.Calls) < limit
+		return len(out.Calls) < limit && read < mostRead
 	})
-	if len(out.Calls) < limit {
+	if len(out.Calls) < limit && read < mostRead { // nothing is left
 		out.Before = 0
 	}
 	return out, err
 }
+
+// mostRead bounds how many events one page reads; its Before says where to go
+// on.
+const mostRead = 200_000
+
+// below is the last number that a page may show; 0: the newest.
+func below(before api.Number) uint64 { return uint64(max(0, before.Or(0, 0, 1<<62)-1)) }
 
 // callDetail is one call in full: what it was charged and why. Its id is a path
 // element, and seq, when known, saves looking for it.

@@ -36,7 +36,7 @@ func (p *Reports) keyUse(ctx context.Context, in keyUseIn) (api.KeyUse, error) {
 		}
 	}
 	account := journal.KeyAccount(id)
-	for read, before := 0, uint64(0); read < mostScanned; {
+	for before := uint64(0); ; {
 		events, err := p.opts.Book.Journal().OfKey(id, before, 1000)
 		if err != nil || len(events) == 0 {
 			fill(0)
@@ -65,9 +65,6 @@ func (p *Reports) keyUse(ctx context.Context, in keyUseIn) (api.KeyUse, error) {
 				}
 			}
 		}
-		read += len(events)
 		before = events[len(events)-1].Seq
 	}
-	fill(0)
-	return out, nil
 }

@@ -27,18 +27,27 @@ func (p *Reports) ledger(ctx context.Context, in ledgerIn) (api.LedgerPage, erro
 			return out, api.NotFound("Key not found")
 		}
 	}
-	limit, seen := int(in.Limit.Or(100, 1, 1000)), 0
-	err := p.opts.Book.Journal().Scan(ctx.Done(), uint64(in.Before.Or(0, 0, 1<<62)), func(e *journal.Event) bool {
+	limit, read := int(in.Limit.Or(100, 1, 1000)), 0
+	take := func(e *journal.Event) bool {
+		read, out.Before = read+1, e.Seq
 		for _, row := range p.entries(e) {
-			if (in.Kind == "" || row.Kind == in.Kind) && (id == "" || strings.HasSuffix(row.From, id) || strings.HasSuffix(row.To, id)) {
+			if (in.Kind == "" || row.Kind == in.Kind) && (id == "" || strings.HasSuffix(row.From, ":"+id) || strings.HasSuffix(row.To, ":"+id)) {
 				out.Entries = append(out.Entries, row)
 			}
 		}
-		out.Before = e.Seq
-		seen++
-		return len(out.Entries) < limit && seen < mostScanned
-	})
-	if len(out.Entries) < limit {
+		return len(out.Entries) < limit && read < mostRead
+	}
+	var err error
+	if id == "" {
+		err = p.opts.Rollup.events(ctx, 0, below(in.Before), take)
+	} else {
+		last := below(in.Before)
+		if last == 0 {
+			last = p.opts.Book.Journal().Last()
+		}
+		err = p.ofKey(ctx, id, 0, last, take)
+	}
+	if len(out.Entries) < limit && read < mostRead { // nothing is left
 		out.Before = 0
 	}
 	return out, err

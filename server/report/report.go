@@ -1,7 +1,9 @@
 // Package report tells what has happened: the request log, use by tool and by
 // key, the audit trail, calls and entries of the ledger. Everything is read
-// from the journal; a report beside running calls reads in short steps and
-// rests.
+// from the journal, all of it that is kept; a report beside running calls reads
+// in short steps and rests. A Rollup adds up behind the calls what reports would
+// otherwise read again and again: it changes what a report costs, never what it
+// says.
 package report
 
 import (
@@ -18,12 +20,13 @@ import (
 
 // Options are what reports are made from.
 type Options struct {
-	Book  *ledger.Book
-	Keys  *keys.Directory
-	Now   func() time.Time
-	Sheet func(hash string) (*pricing.Sheet, error)
-	Proof func() api.Proof // how the last proof of the books ended
-	Ended <-chan struct{}  // closed when event streams must end
+	Book   *ledger.Book
+	Keys   *keys.Directory
+	Rollup *Rollup
+	Now    func() time.Time
+	Sheet  func(hash string) (*pricing.Sheet, error)
+	Proof  func() api.Proof // how the last proof of the books ended
+	Ended  <-chan struct{}  // closed when event streams must end
 }
 
 // Reports answers what admins ask about the past.
@@ -42,6 +45,9 @@ func (p *Reports) Routes() []api.Route {
 		api.Handle("GET", "/requests", api.Viewer, "The request log, newest first", p.requests),
 		api.RawRoute("GET", "/requests/export", api.Viewer, "The request log as JSON or CSV", p.exportRequests),
 		api.Handle("GET", "/tools/stats", api.Viewer, "How tools are used", p.toolStats),
+		api.Handle("GET", "/keys/usage", api.Viewer, "Read how a key was used", p.ofOneKey),
+		api.Handle("GET", "/keys/credit-history", api.Viewer, "Read how a key's balance came about", p.creditHistory),
+		api.Handle("GET", "/balance/history", api.Key, "Read how one's own balance came about", p.ownHistory),
 		api.Handle("GET", "/audit", api.Viewer, "The audit trail, newest first", p.audit),
 		api.RawRoute("GET", "/audit/export", api.Viewer, "The audit trail as JSON or CSV", p.exportAudit),
 		api.Handle("GET", "/audit/stats", api.Viewer, "How much of what the audit trail holds", p.auditStats),
@@ -53,16 +59,13 @@ func (p *Reports) Routes() []api.Route {
 	}
 }
 
-// mostScanned bounds how many events one answer reads.
-const mostScanned = 200_000
-
-// scanCalls goes back through the calls until fn returns false.
+// scanCalls goes back through the calls that are kept until fn returns false.
 func (p *Reports) scanCalls(ctx context.Context, before uint64, fn func(e *journal.Event) bool) error {
-	seen := 0
-	return p.opts.Book.Journal().Scan(ctx.Done(), before, func(e *journal.Event) bool {
-		seen++
-		return (e.Call == nil || fn(e)) && seen < mostScanned
-	})
+	err := p.opts.Book.Journal().Scan(ctx.Done(), before, func(e *journal.Event) bool { return e.Call == nil || fn(e) })
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
 }
 
 // Due is what a call was charged, or would have been.

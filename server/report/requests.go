@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,10 +30,7 @@ type requestRow struct {
 
 func (p *Reports) requestRow(e *journal.Event) requestRow {
 	c := e.Call
-	r := requestRow{ID: e.Seq, RequestID: c.ID, At: c.At, Tool: c.Tool, Key: p.opts.Keys.Shown(c.Key), KeyID: c.Key, Status: "allowed", Outcome: c.Outcome.String(), Credits: int64(c.Charged), Duration: c.Took.Milliseconds()}
-	if c.Outcome == pricing.Denied {
-		r.Status = "denied"
-	}
+	r := requestRow{ID: e.Seq, RequestID: c.ID, At: c.At, Tool: c.Tool, Key: p.opts.Keys.Masked(c.Key), KeyID: c.Key, Status: statusOf(c), Outcome: c.Outcome.String(), Credits: int64(c.Charged), Duration: c.Took.Milliseconds()}
 	if len(c.Findings) > 0 {
 		r.Reason = Identifier(c.Findings[0])
 	}
@@ -61,46 +59,106 @@ type requestsOut struct {
 	Total    int            `json:"total"`
 	Limit    int            `json:"limit"`
 	Offset   int            `json:"offset"`
-	Summary  requestSummary `json:"summary"`
+	Summary  requestSummary `json:"summary"`    // of all that match
+	Oldest   *time.Time     `json:"oldestData"` // what was before is not kept
 }
 
 func (p *Reports) requests(ctx context.Context, in requestsIn) (requestsOut, error) {
 	return p.requestPage(ctx, in, int(in.Limit.Or(100, 1, 1000)))
 }
 
+// requestPage pages through the log. What it counts and leaves out it knows
+// from segments; only what is on the page is read.
 func (p *Reports) requestPage(ctx context.Context, in requestsIn, limit int) (requestsOut, error) {
-	out := requestsOut{Requests: []requestRow{}, Limit: limit, Offset: int(in.Offset.Or(0, 0, mostScanned))}
-	since, until := api.DateOr(in.Since, time.Time{}), api.DateOr(in.Until, time.Time{})
-	id, _ := p.opts.Keys.Resolve(in.Key)
-	took := time.Duration(0)
+	out := requestsOut{Requests: []requestRow{}, Limit: limit, Offset: int(in.Offset.Or(0, 0, math.MaxInt32)), Oldest: p.oldest()}
+	w := window{api.DateOr(in.Since, time.Time{}), api.DateOr(in.Until, time.Time{})}
 	if err := p.opts.Book.Flush(ctx); err != nil {
 		return out, err
 	}
-	err := p.scanCalls(ctx, 0, func(e *journal.Event) bool {
-		if e.Call.At.Before(since) {
-			return false
+	f, took := p.requestFilter(in), time.Duration(0)
+	err := p.opts.Rollup.segments(ctx, w, func(s *segment) error {
+		n, lasted := f.sum(s, &out.Summary)
+		took += lasted
+		skip := max(0, out.Offset-out.Total)
+		out.Total += n
+		if n <= skip || len(out.Requests) == limit {
+			return nil
 		}
-		r := p.requestRow(e)
-		if in.Key != "" && r.KeyID != id && !strings.Contains(r.Key, in.Key) || in.Tool != "" && r.Tool != in.Tool || in.Status != "" && r.Status != in.Status || !until.IsZero() && r.At.After(until) {
-			return true
-		}
-		if r.Status == "allowed" {
-			out.Summary.Allowed++
-		} else {
-			out.Summary.Denied++
-		}
-		out.Summary.Credits += r.Credits
-		took += e.Call.Took
-		if out.Total >= out.Offset && len(out.Requests) < limit {
-			out.Requests = append(out.Requests, r)
-		}
-		out.Total++
-		return true
+		return p.opts.Rollup.events(ctx, s.First, s.Last, func(e *journal.Event) bool {
+			if e.Call == nil || !w.has(e.Call.At) || !f.keeps(e.Call) {
+				return true
+			}
+			if skip--; skip < 0 {
+				out.Requests = append(out.Requests, p.requestRow(e))
+			}
+			return len(out.Requests) < limit
+		})
 	})
 	if out.Total > 0 {
 		out.Summary.Duration = (took / time.Duration(out.Total)).Milliseconds()
 	}
 	return out, err
+}
+
+// requestFilter says which calls a log shows.
+type requestFilter struct {
+	key          func(id string) bool
+	tool, status string
+}
+
+// requestFilter takes a key's secret, alias or id, or a part of its mask.
+func (p *Reports) requestFilter(in requestsIn) *requestFilter {
+	f := &requestFilter{tool: in.Tool, status: in.Status, key: func(string) bool { return true }}
+	if in.Key == "" {
+		return f
+	}
+	exact, _ := p.opts.Keys.Resolve(in.Key)
+	known := map[string]bool{}
+	f.key = func(id string) bool {
+		is, ok := known[id]
+		if !ok {
+			is = exact != "" && id == exact || strings.Contains(p.opts.Keys.Masked(id), in.Key)
+			known[id] = is
+		}
+		return is
+	}
+	return f
+}
+
+func (f *requestFilter) keeps(c *journal.Call) bool {
+	return f.wants(c.Tool, c.Key) && (f.status == "" || f.status == statusOf(c))
+}
+
+func (f *requestFilter) wants(tool, key string) bool {
+	return (f.tool == "" || f.tool == tool) && f.key(key)
+}
+
+// sum adds what a segment has of these calls, and says how many they are and
+// how long they took together.
+func (f *requestFilter) sum(s *segment, to *requestSummary) (n int, took time.Duration) {
+	for at, u := range s.Use {
+		if !f.wants(at.Tool, at.Key) {
+			continue
+		}
+		if f.status == "" || f.status == "allowed" {
+			n, took = n+u.Allowed, took+u.TookAllowed
+			to.Allowed += u.Allowed
+			to.Credits += u.Credits // denied calls cost nothing
+		}
+		if f.status == "" || f.status == "denied" {
+			n, took = n+u.Denied, took+u.TookDenied
+			to.Denied += u.Denied
+		}
+	}
+	return n, took
+}
+
+// statusOf is allowed or denied, as clients know it.
+func statusOf(c *journal.Call) string {
+	if c.Outcome == pricing.Denied {
+		return "denied"
+	}
+	return "allowed"
 }
 
 func (p *Reports) exportRequests(w http.ResponseWriter, r *http.Request) error {

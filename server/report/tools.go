@@ -3,12 +3,11 @@ package report
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
-	"paygate/pricing"
 	"paygate/server/api"
-	"paygate/store/journal"
 )
 
 type toolStatsIn struct {
@@ -25,9 +24,7 @@ type toolStat struct {
 	Credits     int64   `json:"totalCredits"`
 	Duration    int64   `json:"avgDurationMs"`
 
-	took    []time.Duration
-	reasons map[string]int
-	keys    map[string]*consumer
+	took time.Duration
 }
 
 type consumer struct {
@@ -36,86 +33,101 @@ type consumer struct {
 	Credits int64  `json:"credits"`
 }
 
-func (t *toolStat) count(c *journal.Call, key string) {
-	t.Calls++
-	t.Credits += int64(c.Charged)
-	t.took = append(t.took, c.Took)
-	if c.Outcome == pricing.Denied {
-		t.Denied++
-		if len(c.Findings) > 0 {
-			t.reasons[Identifier(c.Findings[0])]++
-		}
-	} else {
-		t.Allowed++
-	}
-	k := t.keys[key]
-	if k == nil {
-		k = &consumer{Key: key}
-		t.keys[key] = k
-	}
-	k.Calls++
-	k.Credits += int64(c.Charged)
+func (t *toolStat) count(u *use) {
+	t.Calls += u.Allowed + u.Denied
+	t.Allowed += u.Allowed
+	t.Denied += u.Denied
+	t.Credits += u.Credits
+	t.took += u.TookAllowed + u.TookDenied
 }
 
 func (t *toolStat) finish() {
-	sum := time.Duration(0)
-	for _, d := range t.took {
-		sum += d
-	}
 	if t.Calls > 0 {
-		t.Duration = (sum / time.Duration(t.Calls)).Milliseconds()
-		t.SuccessRate = float64(int(10000*t.Allowed/t.Calls)) / 100
+		t.Duration = (t.took / time.Duration(t.Calls)).Milliseconds()
+		t.SuccessRate = float64(10000*t.Allowed/t.Calls) / 100
 	}
-	slices.Sort(t.took)
 }
 
-func (p *Reports) toolStats(ctx context.Context, in toolStatsIn) (map[string]any, error) {
-	since, tools := api.DateOr(in.Since, time.Time{}), map[string]*toolStat{}
+type toolsOut struct {
+	Total  int         `json:"totalTools"`
+	Tools  []*toolStat `json:"tools"`
+	Oldest *time.Time  `json:"oldestData"` // what was before is not kept
+}
+
+type toolOut struct {
+	toolStat
+	P95       int64          `json:"p95DurationMs"`
+	Reasons   map[string]int `json:"denyReasons"`
+	Consumers []consumer     `json:"topConsumers"` // by calls
+	Oldest    *time.Time     `json:"oldestData"`
+}
+
+// toolStats is how all tools are used, or one of them in detail.
+func (p *Reports) toolStats(ctx context.Context, in toolStatsIn) (any, error) {
+	w := window{since: api.DateOr(in.Since, time.Time{})}
 	if err := p.opts.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
-	err := p.scanCalls(ctx, 0, func(e *journal.Event) bool {
-		c := e.Call
-		if c.At.Before(since) {
-			return false
-		}
-		if in.Tool != "" && c.Tool != in.Tool {
-			return true
-		}
-		t := tools[c.Tool]
-		if t == nil {
-			t = &toolStat{Tool: c.Tool, reasons: map[string]int{}, keys: map[string]*consumer{}}
-			tools[c.Tool] = t
-		}
-		t.count(c, p.opts.Keys.Shown(c.Key))
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
 	if in.Tool != "" {
-		t := tools[in.Tool]
-		if t == nil {
-			t = &toolStat{Tool: in.Tool, reasons: map[string]int{}}
-		}
-		t.finish()
-		top := []consumer{}
-		for _, k := range t.keys {
-			top = append(top, *k)
-		}
-		slices.SortFunc(top, func(a, b consumer) int { return cmp.Or(b.Calls-a.Calls, cmp.Compare(a.Key, b.Key)) })
-		p95 := int64(0)
-		if n := len(t.took); n > 0 {
-			p95 = t.took[min(n-1, (n*95+99)/100-1)].Milliseconds()
-		}
-		return map[string]any{"tool": t.Tool, "totalCalls": t.Calls, "allowed": t.Allowed, "denied": t.Denied, "successRate": t.SuccessRate, "totalCredits": t.Credits,
-			"avgDurationMs": t.Duration, "p95DurationMs": p95, "denyReasons": t.reasons, "topConsumers": top[:min(len(top), 10)]}, nil
+		return p.oneTool(ctx, in.Tool, w)
 	}
-	list := []*toolStat{}
-	for _, t := range tools {
+	tools := map[string]*toolStat{}
+	err := p.opts.Rollup.segments(ctx, w, func(s *segment) error {
+		for at, u := range s.Use {
+			entry(tools, at.Tool).count(u)
+		}
+		return nil
+	})
+	out := toolsOut{Total: len(tools), Tools: []*toolStat{}, Oldest: p.oldest()}
+	for name, t := range tools {
+		t.Tool = name
 		t.finish()
-		list = append(list, t)
+		out.Tools = append(out.Tools, t)
 	}
-	slices.SortFunc(list, func(a, b *toolStat) int { return cmp.Or(b.Calls-a.Calls, cmp.Compare(a.Tool, b.Tool)) })
-	return map[string]any{"totalTools": len(list), "tools": list}, nil
+	slices.SortFunc(out.Tools, func(a, b *toolStat) int { return cmp.Or(b.Calls-a.Calls, cmp.Compare(a.Tool, b.Tool)) })
+	return out, err
+}
+
+func (p *Reports) oneTool(ctx context.Context, tool string, w window) (any, error) {
+	const mostConsumers = 10
+	out := toolOut{toolStat: toolStat{Tool: tool}, Reasons: map[string]int{}, Consumers: []consumer{}, Oldest: p.oldest()}
+	keys, took := map[string]*consumer{}, map[int64]int{}
+	err := p.opts.Rollup.segments(ctx, w, func(s *segment) error {
+		for at, u := range s.Use {
+			if at.Tool != tool {
+				continue
+			}
+			out.count(u)
+			k := entry(keys, at.Key)
+			k.Calls += u.Allowed + u.Denied
+			k.Credits += u.Credits
+			for reason, n := range u.Reasons {
+				out.Reasons[Identifier(reason)] += n
+			}
+		}
+		for ms, n := range s.Took[tool] {
+			took[ms] += n
+		}
+		return nil
+	})
+	out.finish()
+	out.P95 = nearestRank(took, out.Calls, 95)
+	for id, k := range keys {
+		k.Key = p.opts.Keys.Masked(id)
+		out.Consumers = append(out.Consumers, *k)
+	}
+	slices.SortFunc(out.Consumers, func(a, b consumer) int { return cmp.Or(b.Calls-a.Calls, cmp.Compare(a.Key, b.Key)) })
+	out.Consumers = out.Consumers[:min(len(out.Consumers), mostConsumers)]
+	return out, err
+}
+
+// nearestRank is a percentile of n durations, counted by whole ms.
+func nearestRank(took map[int64]int, n, percent int) int64 {
+	left := (n*percent + 99) / 100
+	for _, ms := range slices.Sorted(maps.Keys(took)) {
+		if left -= took[ms]; left <= 0 {
+			return ms
+		}
+	}
+	return 0
 }

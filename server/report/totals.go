@@ -2,25 +2,20 @@ package report
 
 import (
 	"context"
-
-	"paygate/pricing"
-	"paygate/store/journal"
+	"time"
 )
 
 // Use is what calls add up to.
 type Use struct {
-	Calls   int   `json:"calls"`
+	Calls   int   `json:"calls"` // that were let through
 	Credits int64 `json:"credits"`
 	Denied  int   `json:"denied"`
 }
 
-func (u *Use) count(c *journal.Call) {
-	u.Credits += int64(c.Charged)
-	if c.Outcome == pricing.Denied {
-		u.Denied++
-	} else {
-		u.Calls++
-	}
+func (u *Use) add(o *use) {
+	u.Calls += o.Allowed
+	u.Denied += o.Denied
+	u.Credits += o.Credits
 }
 
 // Totals are the use of all keys, or those of a namespace.
@@ -30,6 +25,7 @@ type Totals struct {
 	PerTool map[string]*Use
 	PerKey  map[string]*Use // by the key's name
 	Reasons map[string]int
+	Oldest  *time.Time // where what is kept begins
 }
 
 // Totals sums up the calls of a namespace; empty: of all.
@@ -37,31 +33,35 @@ func (p *Reports) Totals(ctx context.Context, namespace string) (*Totals, error)
 	if err := p.opts.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
-	t := &Totals{PerTool: map[string]*Use{}, PerKey: map[string]*Use{}, Reasons: map[string]int{}}
-	at := func(m map[string]*Use, name string) *Use {
-		if m[name] == nil {
-			m[name] = &Use{}
+	t := &Totals{PerTool: map[string]*Use{}, PerKey: map[string]*Use{}, Reasons: map[string]int{}, Oldest: p.oldest()}
+	err := p.opts.Rollup.segments(ctx, window{}, func(s *segment) error {
+		for at, u := range s.Use {
+			t.Events += u.Allowed + u.Denied
+			k := p.opts.Keys.Get(at.Key)
+			if namespace != "" && (k == nil || k.Namespace != namespace) {
+				continue
+			}
+			name := "none"
+			if k != nil {
+				name = k.Name
+			}
+			t.add(u)
+			entry(t.PerTool, at.Tool).add(u)
+			entry(t.PerKey, name).add(u)
+			for reason, n := range u.Reasons {
+				t.Reasons[reason] += n
+			}
 		}
-		return m[name]
-	}
-	err := p.scanCalls(ctx, 0, func(e *journal.Event) bool {
-		c := e.Call
-		t.Events++
-		k := p.opts.Keys.Get(c.Key)
-		if namespace != "" && (k == nil || k.Namespace != namespace) {
-			return true
-		}
-		name := "none"
-		if k != nil {
-			name = k.Name
-		}
-		t.count(c)
-		at(t.PerTool, c.Tool).count(c)
-		at(t.PerKey, name).count(c)
-		if c.Outcome == pricing.Denied && len(c.Findings) > 0 {
-			t.Reasons[c.Findings[0]]++
-		}
-		return true
+		return nil
 	})
 	return t, err
+}
+
+// oldest is where what is kept begins; nil while nothing is there.
+func (p *Reports) oldest() *time.Time {
+	t := p.opts.Rollup.Oldest()
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

@@ -4,7 +4,6 @@
 package live
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -43,18 +42,18 @@ func New(now func() time.Time) *Follower {
 	return f
 }
 
-// Run follows until ctx ends.
-func (f *Follower) Run(ctx context.Context, j *journal.Journal) {
-	after, err := j.SeqAt(f.now().Add(-24 * time.Hour))
-	if err != nil || after == 0 {
-		after = 1
+// After is the number after which there is something to see: of the last day,
+// as far as it is kept.
+func (f *Follower) After(j *journal.Journal) uint64 {
+	first, err := j.SeqAt(f.now().Add(-24 * time.Hour))
+	if err != nil || first == 0 {
+		return 0
 	}
-	for e := range j.Tail(ctx, after-1) {
-		f.event(e)
-	}
+	return first - 1
 }
 
-func (f *Follower) event(e *journal.Event) {
+// See counts an event. They come in the order of the journal.
+func (f *Follower) See(e *journal.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seq = e.Seq
