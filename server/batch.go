@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
 
 	"paygate/server/gate"
 	"paygate/server/mcp"
@@ -64,17 +65,36 @@ func (a *agents) batchCalls(w *World, who identity, x *mcp.Exchange) ([]*gate.Ca
 	if len(items) > mostInBatch {
 		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: fmt.Sprintf("params.calls has %d entries; at most %d go in one batch", len(items), mostInBatch)}
 	}
+	meta, err := sharedMeta(x.Request.Params)
+	if err != nil {
+		return nil, err
+	}
 	calls := make([]*gate.Call, len(items))
 	for i, item := range items {
-		c, err := a.newCall(w, who, x, json.RawMessage(item.Raw))
+		params := json.RawMessage(item.Raw)
+		c, err := a.newCall(w, who, x, params)
+		if err == nil && meta != nil && !item.Get("_meta").Exists() {
+			params, err = sjson.SetRawBytes(params, "_meta", meta)
+		}
 		if err != nil {
 			return nil, inBatch(i, err)
 		}
-		c.Request = &mcp.Message{ID: x.Request.ID, Method: "tools/call", Params: json.RawMessage(item.Raw)}
+		c.Request = &mcp.Message{ID: x.Request.ID, Method: "tools/call", Params: params}
 		c.Send = x.Forward
 		calls[i] = c
 	}
 	return calls, nil
+}
+
+// sharedMeta is the _meta that every entry without its own is sent with: a
+// stateless server wants to know of each request what its client is. One
+// progress token cannot stand for several calls, so it stays behind.
+func sharedMeta(params json.RawMessage) (json.RawMessage, error) {
+	meta := gjson.GetBytes(params, "_meta")
+	if !meta.IsObject() {
+		return nil, nil
+	}
+	return sjson.DeleteBytes([]byte(meta.Raw), "progressToken")
 }
 
 // inBatch says which entry of the batch an error is about.

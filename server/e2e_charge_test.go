@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"paygate/testdata/fake"
 )
 
 func TestACallIsChargedAndSurvivesAKill(t *testing.T) {
@@ -180,6 +182,20 @@ func TestABatchIsAllOrNothing(t *testing.T) {
 		t.Errorf("a batch with a mistake does not say where: %+v", a.Error)
 	}
 	g.prove()
+}
+
+func TestABatchCannotBeAskedBack(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"env": fake.Env("modern")})
+	k := g.key(nil)
+	ask := map[string]any{"name": "ask", "arguments": map[string]any{"who": "you?"}}
+	a := g.modern(k.Key, "tools/call_batch", "", map[string]any{"calls": []any{ask}})
+	if a.Error != nil || !strings.Contains(string(a.Result), "call it alone") {
+		t.Errorf("a question in a batch: HTTP %d %+v %s", a.Status, a.Error, a.Result)
+	}
+	if got := g.account(k); got.Spent != 0 || got.Held != 0 {
+		t.Errorf("and it holds or charges: %+v", got)
+	}
 }
 
 func TestWhatACallerSaysIsNotKeptAtAnyLength(t *testing.T) {
