@@ -57,7 +57,7 @@ func TestStatusCodes(t *testing.T) {
 func TestIDsComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	g := serve(t, &server{}, nil)
-	for _, id := range []string{`0`, `-5`, `1.50`, `1e3`, `123456789012345678901234567890`, `""`, `"<a>&\u2028"`, `"é"`} {
+	for _, id := range []string{`0`, `-5`, `1.50`, `1e3`, `123456789012345678901234567890`, `""`, `"<a>&\u2028"`, `"é"`, `"\ud83d"`} {
 		_, body := g.post(`{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"a":"<b>&","n":1.00}}`)
 		if want := `{"jsonrpc":"2.0","id":` + id + `,"result":{"a":"<b>&","n":1.00}}`; strings.TrimSpace(body) != want {
 			t.Errorf("%s, want %s", body, want)

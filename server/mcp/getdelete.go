@@ -1,6 +1,9 @@
 package mcp
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // get opens a session's standing stream, or resumes a stream that broke.
 func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
@@ -23,12 +26,15 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 	defer s.endGet()
 	st, n := s.get, s.get.unread()
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		number, seen, ok := parseEventID(last)
+		name, seen, ok := parseEventID(last)
 		if !ok {
 			fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "Last-Event-ID is not an id of this server"})
 			return
 		}
-		st, n = s.resume(number, seen)
+		if st, n = s.resume(name, seen); st == nil || st != s.get && st.spent(n) {
+			w.WriteHeader(http.StatusNoContent) // to a reader of events: do not come back
+			return
+		}
 	}
 	stop := s.standing(st)
 	if _, err := s.open(r.Context()); err != nil {
@@ -43,18 +49,21 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// resume finds the stream that an event id names; one that is no longer kept
-// becomes the standing stream.
-func (s *session) resume(number, seen int) (*stream, int) {
+// resume finds the stream that an event id names, or none: then nothing of it
+// can come any more. The standing stream of a life before this one goes on as
+// this one's.
+func (s *session) resume(name string, seen int) (*stream, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if st := s.streams[number]; st != nil {
+	switch st := s.streams[name]; {
+	case st != nil:
 		return st, seen
-	}
-	if number == 0 {
+	case name == s.get.name:
 		return s.get, seen
+	case strings.HasSuffix(name, standingStream):
+		return s.get, s.get.unread()
 	}
-	return s.get, s.get.unread()
+	return nil, 0
 }
 
 // beginGet and endGet count a session's streams by GET.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -49,7 +50,10 @@ func check(body []byte, depth int) error {
 	if deep, at := nesting(body, depth); deep {
 		return fmt.Errorf("it is nested deeper than %d levels at byte %d", depth, at)
 	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if !utf8.Valid(body) {
+		return fmt.Errorf("invalid UTF-8 after byte %d", len(body)-len(bytes.TrimLeftFunc(body, func(r rune) bool { return r != utf8.RuneError })))
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(body), halfPairs())
 	if err := d.SkipValue(); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return errors.New("it ends too early")
@@ -61,6 +65,11 @@ func check(body []byte, depth int) error {
 	}
 	return nil
 }
+
+// halfPairs lets an escape such as "\ud83d" stand, which is valid JSON and what
+// JavaScript makes of half a surrogate pair. That the bytes are UTF-8 is
+// checked before.
+func halfPairs() jsontext.Options { return jsontext.AllowInvalidUTF8(true) }
 
 // nesting says whether a text opens more than so many objects and lists in each
 // other, and where. It looks at nothing else.
@@ -91,7 +100,7 @@ type members struct {
 
 // envelopeOf cuts an object that check has passed into its members.
 func envelopeOf(text []byte) (m members, ok bool) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), halfPairs())
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return m, false
 	}

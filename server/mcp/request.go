@@ -54,7 +54,7 @@ func (p *reply) begin() {
 	if p.session != nil {
 		p.stream = p.session.stream()
 	} else {
-		p.stream = newStream(0, &p.e.limits)
+		p.stream = newStream("", &p.e.limits)
 	}
 	p.written = make(chan struct{})
 	p.sendHeader()

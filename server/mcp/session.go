@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -32,7 +33,8 @@ type session struct {
 	opening  chan struct{} // closed when conn or the failure is there
 	revision string
 	calls    map[string]context.CancelFunc // by the client's id
-	streams  map[int]*stream
+	life     string                        // tells this life of the session from those before a restart
+	streams  map[string]*stream            // by name
 	get      *stream
 	getStop  chan struct{} // closed when another GET takes over
 	gets     int           // streams by GET
@@ -48,6 +50,9 @@ type sessions struct {
 	byID map[string]*session
 }
 
+// standingStream ends the name of the stream that a session's GET reads.
+const standingStream = "-0"
+
 var errNoSession = errors.New("no such session")
 
 func (e *Endpoint) newID() (string, error) {
@@ -61,8 +66,10 @@ func (e *Endpoint) newID() (string, error) {
 // newSession makes room and enters a session, unless it is there.
 func (e *Endpoint) newSession(id string, caller Caller, init *Message) *session {
 	ctx, cancel := context.WithCancel(e.life)
+	now := e.now()
+	life := strconv.FormatInt(now.UnixMilli(), 36)
 	s := &session{id: id, e: e, init: init, ctx: ctx, cancel: cancel, caller: caller.ID, calls: map[string]context.CancelFunc{},
-		streams: map[int]*stream{}, get: newStream(0, &e.limits), last: e.now(), revision: Rev0326}
+		life: life, streams: map[string]*stream{}, get: newStream(life+standingStream, &e.limits), last: now, revision: Rev0326}
 	if asked := revisionAsked(init); IsLegacy(asked) {
 		s.revision = asked // until the server has agreed to one
 	}
@@ -233,8 +240,8 @@ func (s *session) stream() *stream {
 		}
 	}
 	s.numbers++
-	st := newStream(s.numbers, &s.e.limits)
-	s.streams[s.numbers] = st
+	st := newStream(s.life+"-"+strconv.Itoa(s.numbers), &s.e.limits)
+	s.streams[st.name] = st
 	return st
 }
 

@@ -95,8 +95,14 @@ func TestABrokenStreamGoesOnWhereItBroke(t *testing.T) {
 	if e := next(t, again); !strings.Contains(e.data, `"data":2`) {
 		t.Errorf("the second event is %s", e.data)
 	}
-	if e := next(t, again); !strings.Contains(e.data, `"done":true`) || !strings.Contains(e.data, `"id":1`) {
-		t.Errorf("the last event is %s", e.data)
+	last := next(t, again)
+	if !strings.Contains(last.data, `"done":true`) || !strings.Contains(last.data, `"id":1`) {
+		t.Errorf("the last event is %s", last.data)
+	}
+	for name, at := range map[string]string{"a stream read to its end": last.id, "a stream that nobody remembers": "zzz-7_1"} {
+		if res := g.do(http.MethodGet, "", "Mcp-Session-Id", id, "Last-Event-ID", at); res.StatusCode != 204 {
+			t.Errorf("%s: %s; a client that is not told to stop comes back for ever", name, res.Status)
+		}
 	}
 	if res := g.do(http.MethodGet, "", "Mcp-Session-Id", id, "Last-Event-ID", "nonsense"); res.StatusCode != 400 {
 		t.Errorf("a strange Last-Event-ID: %s", res.Status)
@@ -115,6 +121,18 @@ func TestTheStandingStreamRepeatsNothing(t *testing.T) {
 			t.Errorf("reader %d got %s", n, e.data)
 		}
 		_ = res.Body.Close()
+	}
+}
+
+func TestTheStandingStreamOfALifeBeforeGoesOn(t *testing.T) {
+	t.Parallel()
+	s := &server{}
+	g := serve(t, s, nil)
+	id := g.session()
+	res := g.do(http.MethodGet, "", "Mcp-Session-Id", id, "Last-Event-ID", "before-0_12")
+	s.last().dial.Other(notification(1))
+	if e := next(t, bufio.NewReader(res.Body)); !strings.Contains(e.data, `"data":1`) {
+		t.Errorf("the first event of this life is %s", e.data)
 	}
 }
 

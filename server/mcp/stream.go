@@ -15,7 +15,7 @@ import (
 // bounds: a reader that stays behind loses the oldest, and is told by being
 // cut off.
 type stream struct {
-	number int
+	name   string // by which clients resume it: <life>-<number>
 	limits *Limits
 
 	mu     sync.Mutex
@@ -34,8 +34,8 @@ type event struct {
 	data []byte
 }
 
-func newStream(number int, limits *Limits) *stream {
-	return &stream{number: number, limits: limits, next: 1, lost: 1, wake: make(chan struct{})}
+func newStream(name string, limits *Limits) *stream {
+	return &stream{name: name, limits: limits, next: 1, lost: 1, wake: make(chan struct{})}
 }
 
 // add appends a message; final ends the stream.
@@ -106,20 +106,30 @@ func (s *stream) forget(n int) {
 	}
 }
 
+// spent says whether the stream has ended and a reader that has seen the events
+// up to n would get nothing more.
+func (s *stream) spent(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over && n >= s.next-1
+}
+
 func (s *stream) done() (bool, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.over, s.ended
 }
 
-// eventID and parseEventID are how a client names the last event it saw.
-func (s *stream) eventID(n int) string { return strconv.Itoa(s.number) + "_" + strconv.Itoa(n) }
+// eventID and parseEventID are how a client names the last event it saw. The
+// name of a stream tells the lives of a session apart, which begin to count
+// anew: a gateway that was restarted must not take an id for one of its own.
+func (s *stream) eventID(n int) string { return s.name + "_" + strconv.Itoa(n) }
 
-func parseEventID(id string) (number, n int, ok bool) {
-	a, b, cut := strings.Cut(id, "_")
-	number, err1 := strconv.Atoi(a)
-	n, err2 := strconv.Atoi(b)
-	return number, n, cut && err1 == nil && err2 == nil && number >= 0 && n >= 0
+func parseEventID(id string) (name string, n int, ok bool) {
+	name, number, cut := strings.Cut(id, "_")
+	n, err := strconv.Atoi(number)
+	_, _, dash := strings.Cut(name, "-")
+	return name, n, cut && dash && err == nil && n >= 0
 }
 
 // sseWriter writes a stream to one HTTP answer.
@@ -152,7 +162,7 @@ func (o *sseWriter) copy(ctx context.Context, s *stream, n int, stop <-chan stru
 	for {
 		events, gap, over, wake := s.after(n)
 		if gap && o.ids && n > 0 {
-			return fmt.Errorf("stream %d: events after %d are no longer kept", s.number, n)
+			return fmt.Errorf("stream %s: events after %d are no longer kept", s.name, n)
 		}
 		for _, ev := range events {
 			if err := o.event(s, ev); err != nil {
