@@ -1,11 +1,8 @@
 package server_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,28 +21,6 @@ func npm(t *testing.T, name string) string {
 		t.Fatalf("%s is not installed; \"make test\" installs it: %v", name, err)
 	}
 	return path
-}
-
-func TestTheTypeScriptClientBeforeTheEverythingServer(t *testing.T) {
-	t.Parallel()
-	g := start(t, map[string]any{"serverCommand": npm(t, "mcp-server-everything"), "env": "", "isolation": ""})
-	k := g.key(nil)
-	cmd := exec.Command("node", "v1.mjs", g.url+"/mcp", k.Key)
-	cmd.Dir = filepath.Join("..", "testdata", "clients")
-	var errors bytes.Buffer
-	cmd.Stderr = &errors
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, errors.String(), g.log.String())
-	}
-	var did struct{ Calls int64 }
-	if err := json.Unmarshal(out, &did); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if got := g.account(k); got.Spent != 2*did.Calls || got.Calls != did.Calls || got.Held != 0 {
-		t.Errorf("%d calls: %+v", did.Calls, got)
-	}
-	g.prove()
 }
 
 func TestFilesystemAndMemoryServersSideBySide(t *testing.T) {
