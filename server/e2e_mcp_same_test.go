@@ -104,6 +104,11 @@ func (s sameness) compare(t *testing.T) {
 		})
 	}
 	all.Wait()
+	defer func() {
+		if t.Failed() {
+			t.Logf("%s", g.log.String())
+		}
+	}()
 	for i, line := range s.lines {
 		if s.again {
 			direct[i].once()
