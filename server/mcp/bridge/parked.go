@@ -176,10 +176,9 @@ func (c *newer) goOn(ctx context.Context, m *mcp.Message, state string, during f
 	left := len(p.asked)
 	p.mu.Unlock()
 	for _, reply := range send {
-		if err := p.inner.Send(ctx, reply); err != nil {
-			p.cancel()
-			return nil, err
-		}
+		// A server that no longer waits for a reply goes on without it, and one
+		// that is gone ends the call itself.
+		_ = p.inner.Send(ctx, reply)
 	}
 	if left > 0 { // a reply is missing: ask for it again
 		return c.questions(p, m), nil
