@@ -26,7 +26,7 @@ const heard = (method) => (seen.heard[method] ?? []).length;
 const gone = line === "v2auto" ? ["wait", "ping", "level", "subscribe", "unsubscribe", "rootsChanged", "task", "raw"] : [];
 for (const step of steps) {
   const [what] = Object.keys(step);
-  if (gone.includes(what)) continue;
+  if (gone.includes(what) || (step.old && line === "v2auto")) continue;
   const record = { [what]: step[what] };
   seen.steps.push(record);
   try {

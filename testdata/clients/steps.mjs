@@ -1,5 +1,5 @@
 // What a client can do. A step is an object with one member: its name here and
-// what it takes.
+// what it takes; "old" beside it says that it ends otherwise since 2026-07-28.
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function pages(list, member) {
