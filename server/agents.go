@@ -89,13 +89,13 @@ func (a *agents) keyed(ctx context.Context, w *World, who identity, x *mcp.Excha
 		d.RetryAfter = wait
 		return a.refusal(w, c, d), nil
 	}
+	a.figures(w, who, x, nil)
+	if strings.HasPrefix(x.Request.Method, "tasks/") {
+		return a.tasks(ctx, c.Terms.ID, x)
+	}
 	res, err := x.Forward(ctx, x.Request)
 	if err != nil {
 		return nil, failure(err)
-	}
-	a.figures(w, who, x, nil)
-	if strings.HasPrefix(x.Request.Method, "tasks/") {
-		return res, a.s.gate.Observe(ctx, c.Terms.ID, x.Request, res)
 	}
 	return res, nil
 }
@@ -108,6 +108,9 @@ func (a *agents) call(ctx context.Context, w *World, who identity, x *mcp.Exchan
 	}
 	c.Request, c.Resumes, c.Carry, c.Send = x.Request, x.Resumes, x.Carry, x.Forward
 	err = a.s.gate.Do(ctx, &w.Way, c)
+	if err == nil && c.Ref != "" {
+		err = a.s.tasks.remember(ctx, c)
+	}
 	a.figures(w, who, x, c)
 	return a.outcome(w, x, c, err)
 }

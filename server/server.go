@@ -57,6 +57,7 @@ type Server struct {
 	keys     *keys.Directory
 	servers  *upstream.Servers
 	endpoint *mcp.Endpoint
+	tasks    *taskOwners
 	gate     *gate.Gate
 	front    *front
 	others   *limiter // calls that are not charged
@@ -143,6 +144,10 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	sessions := &sessionStore{s.book}
 	if err := sessions.Purge(ctx); err != nil {
+		return err
+	}
+	s.tasks = &taskOwners{book: s.book}
+	if err := s.tasks.purge(ctx); err != nil {
 		return err
 	}
 	secret, err := sealSecret(s.opts.Static.StateDir, s.opts.Rand)

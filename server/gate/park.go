@@ -46,7 +46,7 @@ func (c *Call) pending(err error) *pending {
 // go once the hold is on disk.
 func (g *Gate) park(ctx context.Context, c *Call, p *pending) error {
 	if p.task != "" {
-		c.Ref = taskRef(c.Key, p.task)
+		c.Ref = TaskRef(c.Key, p.task)
 	}
 	if err := g.Book.Park(context.WithoutCancel(ctx), &c.Call, g.Now().Add(p.until)); err != nil {
 		c.Result = nil
@@ -75,14 +75,19 @@ func (g *Gate) resume(ctx context.Context, w *Way, c *Call) error {
 
 // Observe looks at the answer to a tasks/* request and settles the call that
 // began the task once the task has ended: at its price when it completed, at
-// nothing when it was cancelled, by the sheet when it failed.
-func (g *Gate) Observe(ctx context.Context, key string, req, res *mcp.Message) error {
+// nothing when it was cancelled, by the sheet when it failed. What the answer
+// leaves open is asked of the server.
+func (g *Gate) Observe(ctx context.Context, key string, req, res *mcp.Message, ask Asker) error {
 	state, ok := mcp.TaskOf(req, res)
-	if !ok || !state.Ended() {
+	if !ok || !state.Ended() && req.Method != "tasks/cancel" {
 		return nil
 	}
-	parked, ok := g.Book.ParkedRef(taskRef(key, state.TaskID))
+	parked, ok := g.Book.ParkedRef(TaskRef(key, state.TaskID))
 	if !ok {
+		return nil
+	}
+	if state = learn(ctx, state, req, ask); !state.Ended() {
+		g.Book.Leave(parked.ID)
 		return nil
 	}
 	c := &Call{}
@@ -108,6 +113,34 @@ func (g *Gate) Observe(ctx context.Context, key string, req, res *mcp.Message) e
 	return nil
 }
 
-// taskRef finds a task's call again. Task ids are the server's, so they only
+// Asker sends a request to the server that a task runs on.
+type Asker func(context.Context, *mcp.Message) (*mcp.Message, error)
+
+// learn asks what an answer leaves open: how a task that its client gave up
+// goes on, since it may complete all the same, and in 2025-11-25 the result of
+// a completed one. What cannot be learned now leaves the task going on.
+func learn(ctx context.Context, state mcp.TaskState, req *mcp.Message, ask Asker) mcp.TaskState {
+	about := func(method string) bool {
+		m := &mcp.Message{ID: req.ID, Method: method, Params: req.Params}
+		res, err := ask(ctx, m)
+		if err != nil {
+			return false
+		}
+		learned, ok := mcp.TaskOf(m, res)
+		if ok {
+			state = learned
+		}
+		return ok
+	}
+	if !state.Ended() && !about("tasks/get") {
+		return mcp.TaskState{}
+	}
+	if state.Status == mcp.TaskCompleted && state.Result == nil && !about("tasks/result") {
+		return mcp.TaskState{}
+	}
+	return state
+}
+
+// TaskRef finds a task's call again. Task ids are the server's, so they only
 // mean something beside the key that was given them.
-func taskRef(key, task string) string { return key + "/" + task }
+func TaskRef(key, task string) string { return key + "/" + task }

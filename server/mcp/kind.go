@@ -101,8 +101,8 @@ func TaskOf(req, res *Message) (TaskState, bool) {
 		if r := gjson.GetBytes(res.Result, "result"); r.IsObject() {
 			t.Result = json.RawMessage(r.Raw)
 		}
-	case req.Method == "tasks/cancel" && t.Status == "":
-		t.Status = TaskCancelled
+	case req.Method == "tasks/cancel" && t.Status == "": // heard, and nothing said of what became of it
+		return t, true
 	}
 	return t, t.Status != ""
 }

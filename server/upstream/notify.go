@@ -78,6 +78,9 @@ func (r *routes) logging() *call {
 
 // broadcast gives m to every conversation that it concerns. The caller holds mu.
 func (r *routes) broadcast(m *mcp.Message) {
+	if r.shared && m.Method == "notifications/tasks/status" {
+		return // a task is one caller's, and nothing says whose; nobody may rely on being told
+	}
 	var who map[*view]bool
 	if r.shared && m.Method == "notifications/resources/updated" {
 		who = r.subs[text(m.Params, "uri")]
