@@ -142,26 +142,7 @@ func (s *Server) build(ctx context.Context) error {
 		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator, Adapt: eras.Adapt}); err != nil {
 		return err
 	}
-	sessions := &sessionStore{s.book}
-	if err := sessions.Purge(ctx); err != nil {
-		return err
-	}
-	s.tasks = &taskOwners{book: s.book}
-	if err := s.tasks.purge(ctx); err != nil {
-		return err
-	}
-	secret, err := sealSecret(s.opts.Static.StateDir, s.opts.Rand)
-	if err != nil {
-		return err
-	}
-	s.endpoint, err = mcp.New(mcp.Options{Secret: secret, Store: sessions,
-		Handler: &agents{s}, Backend: eras.Adapt(s.servers), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
-		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
-		NewSession: func(r *http.Request) time.Duration {
-			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)
-		},
-		Name: "paygate", Version: s.opts.Version})
-	if err != nil {
+	if err := s.openEndpoint(ctx, eras); err != nil {
 		return err
 	}
 	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile})
@@ -175,6 +156,27 @@ func (s *Server) build(ctx context.Context) error {
 	s.handler = s.mount()
 	s.watch()
 	return nil
+}
+
+// openEndpoint makes what agents talk to.
+func (s *Server) openEndpoint(ctx context.Context, eras *bridge.Bridge) error {
+	sessions := &sessionStore{s.book}
+	s.tasks = &taskOwners{book: s.book}
+	if err := errors.Join(sessions.Purge(ctx), s.tasks.purge(ctx)); err != nil {
+		return err
+	}
+	secret, err := sealSecret(s.opts.Static.StateDir, s.opts.Rand)
+	if err != nil {
+		return err
+	}
+	s.endpoint, err = mcp.New(mcp.Options{Secret: secret, Store: sessions,
+		Handler: &agents{s}, Backend: eras.Adapt(s.servers), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
+		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
+		NewSession: func(r *http.Request) time.Duration {
+			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)
+		},
+		Name: "paygate", Version: s.opts.Version})
+	return err
 }
 
 // about is what the gateway says of itself in every frame of the feed.
