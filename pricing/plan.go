@@ -63,6 +63,32 @@ func (p *Plan) GrantPeriod(at time.Time) int64 {
 	return int64(y*100 + int(m))
 }
 
+// Begins are the times at which the grants after the newest one were or are
+// due, oldest first; only now when there was none yet.
+func (p *Plan) Begins(g Granted, now time.Time) []time.Time {
+	now = now.UTC()
+	if g.Period == 0 {
+		return []time.Time{now}
+	}
+	var out []time.Time
+	y, m, d := now.Date()
+	for back := 0; ; back++ {
+		at := time.Date(y, m-time.Month(back), 1, 0, 0, 0, 0, time.UTC)
+		if p.GrantPer == "day" {
+			at = time.Date(y, m, d-back, 0, 0, 0, 0, time.UTC)
+		}
+		if p.GrantPeriod(at) <= g.Period || back > mostPeriods {
+			break
+		}
+		out = append(out, at)
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// mostPeriods is how far back grants are caught up with.
+const mostPeriods = 400
+
 // Turn is what is due to a wallet at a time: how much of earlier grants has
 // expired, and what is granted; nothing when the period's grant was given. spent
 // is what the key has spent in its life, available what it can spend now. Grants

@@ -163,6 +163,7 @@ func (a *agents) newCall(w *World, who identity, x *mcp.Exchange, params json.Ra
 	c.Steps = make([]gate.Step, 0, 10)
 	c.Tool = tool.Str
 	c.In = int64(len(args.Raw))
+	c.Dims = w.prices.dims.read(c.Tool, c.Args)
 	c.IP = who.addr.String()
 	c.Run = run
 	if t := who.terms; t != nil {

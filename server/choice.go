@@ -10,6 +10,7 @@ import (
 	"paygate/server/config"
 	"paygate/server/gate"
 	"paygate/server/keys"
+	"paygate/shadow"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -23,6 +24,7 @@ type choice struct {
 	live    *pricing.Sheet
 	rollout *sheets.Rollout
 	named   map[string]*pricing.Sheet // every sheet that the rollout names, by hash
+	dims    dims                      // what these sheets and the candidates price by
 }
 
 // chosen imports the configured prices if they are others than at the last
@@ -62,7 +64,15 @@ func (c *choice) read(r store.Reader) (err error) {
 		}
 		c.named[hash] = sheet
 	}
-	return nil
+	c.dims.add(c.live)
+	for _, hash := range c.rollout.Hashes() {
+		c.dims.add(c.named[hash])
+	}
+	candidates, err := shadow.Candidates(r)
+	for _, sheet := range candidates {
+		c.dims.add(sheet)
+	}
+	return err
 }
 
 // one says whether all keys pay by the live sheet.

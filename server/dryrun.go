@@ -44,6 +44,7 @@ func (s *Server) askCall(id, tool string, args json.RawMessage) *gate.Call {
 		c.Terms, c.Refused = nil, "api_key_expired"
 	}
 	c.ID, c.Tool, c.In, c.Key = s.callID(), tool, int64(len(args)), id
+	c.Dims = s.world.Load().prices.dims.read(tool, args)
 	if t != nil {
 		c.Payer, c.Group, c.Plan, c.Tags = t.Payer, t.Group, t.Plan, t.Tags
 	}

@@ -115,7 +115,7 @@ func (s *Server) openState(ctx context.Context) error {
 
 func (s *Server) build(ctx context.Context) error {
 	var err error
-	s.keys, err = keys.Open(keys.Options{Book: s.book, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log, Limits: s.keyLimits, Use: s.follower})
+	s.keys, err = keys.Open(keys.Options{Book: s.book, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log, Limits: s.keyLimits, Plan: s.planOf, Plans: s.livePlans, Use: s.follower})
 	if err != nil {
 		return err
 	}
@@ -199,6 +199,11 @@ func (s *Server) watch() {
 	s.loops.Go(func() {
 		for e := range j.Tail(s.ctx, s.rollup.After()) {
 			s.rollup.Add(e)
+		}
+	})
+	s.loops.Go(func() {
+		if err := s.keys.KeepPlans(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.opts.Log.Error("grants of plans are not given any more; restart the gateway", "error", err)
 		}
 	})
 	s.loops.Go(func() {

@@ -28,6 +28,7 @@ func (s *Server) checks(cfg *config.Config, prices *choice) []gate.Check {
 		access.Check(),   // which tool
 		ratelimit.Check(cfg.GlobalRateLimit, func(tool string) int { return cfg.Tools[tool].RateLimit }), // appends windows
 		quota.Check(keys.Quota(cfg.GlobalQuota)),                                                         // appends quotas
+		s.plans(),                                                                                        // appends rates and spending caps of the key\'s plan
 		prices.canary(),                                                                                  // appends what a canary's key pays a day at most
 	}
 }

@@ -54,6 +54,7 @@ func (s *Server) Compile(ctx context.Context) error {
 		return err
 	}
 	s.world.Store(w)
+	s.keys.PlansChanged()
 	return nil
 }
 

@@ -208,7 +208,7 @@ func event(kind, actor string, m mark) journal.Event {
 
 // Start shadows from this moment; wallets begin at the balances of now.
 func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error) {
-	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
+	return l.changing(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != Validated {
 			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can start", name, e.State, ErrState, Validated)
 		}
@@ -228,6 +228,9 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 		if err != nil {
 			return err
 		}
+		if err := dimsFit(tx, e, live); err != nil {
+			return err
+		}
 		now := tx.Now()
 		e.State, e.Started, e.Live = Shadowing, &now, live.Hash()
 		return tx.Append(event(eventStarted, actor, mark{Name: name, Candidate: e.Candidate, Live: e.Live}))
@@ -236,7 +239,7 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 
 // Stop ends an experiment; its report stays.
 func (l *Lab) Stop(ctx context.Context, name, actor string) (*Experiment, error) {
-	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
+	return l.changing(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if !e.running() {
 			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can stop", name, e.State, ErrState, Shadowing)
 		}

@@ -130,31 +130,10 @@ func (p *policy) see(v ledger.Verdict) {
 
 // planLimits are the rates and caps that a sheet's plans set.
 func planLimits(s *pricing.Sheet) func(*journal.Call) []journal.Limit {
-	plans := map[string][]journal.Limit{}
-	for _, p := range s.Spec().Plans {
-		var limits []journal.Limit
-		if p.Rate > 0 {
-			limits = append(limits, journal.Limit{Kind: journal.KeyRate, Max: p.Rate, Window: time.Minute})
-		}
-		if p.SpendCap > 0 {
-			kind := journal.DailyCredits
-			if p.CapPer == "month" {
-				kind = journal.MonthlyCredits
-			}
-			limits = append(limits, journal.Limit{Kind: kind, Max: int64(p.SpendCap)})
-		}
-		if limits != nil {
-			plans[p.Name] = limits
-		}
-	}
-	if len(plans) == 0 {
+	if len(s.Plans()) == 0 {
 		return nil
 	}
 	return func(c *journal.Call) []journal.Limit {
-		limits := slices.Clone(plans[c.Plan])
-		for i := range limits {
-			limits[i].Owner = journal.Account(c.Payer)
-		}
-		return limits
+		return ledger.PlanLimits(s.Plan(c.Plan), journal.Account(c.Payer))
 	}
 }

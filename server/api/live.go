@@ -244,6 +244,8 @@ type KeyRow struct {
 	IPAllowlist   []string          `json:"ipAllowlist"`
 	Tags          map[string]string `json:"tags"`
 	Namespace     string            `json:"namespace"`
+	Group         string            `json:"group,omitempty"`
+	Plan          string            `json:"plan,omitempty"`
 	Quota         *Quota            `json:"quota"`
 	BurnPerHour   float64           `json:"burnPerHour"`
 	DryInSeconds  *int64            `json:"dryInSeconds"`    // nil: never, as it stands

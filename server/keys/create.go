@@ -35,6 +35,8 @@ type createIn struct {
 	Tags      map[string]any  `json:"tags"`
 	Quota     *quotaIn        `json:"quota"`
 	Namespace string          `json:"namespace"`
+	Group     string          `json:"group"`
+	Plan      string          `json:"plan"` // of the price sheet
 	Limit     api.Number      `json:"spendingLimit"`
 	Template  json.RawMessage `json:"template"`
 	RateLimit json.RawMessage `json:"rateLimit"` // taken from old clients, does nothing
@@ -52,6 +54,8 @@ type createOut struct {
 	ExpiresAt *time.Time        `json:"expiresAt"`
 	Tags      map[string]string `json:"tags"`
 	Namespace string            `json:"namespace"`
+	Group     string            `json:"group,omitempty"`
+	Plan      string            `json:"plan,omitempty"`
 	Message   string            `json:"message"`
 }
 
@@ -79,15 +83,25 @@ func (d *Directory) create(ctx context.Context, in createIn) (createOut, error) 
 			return createOut{}, err
 		}
 		return createOut{ID: k.ID, Key: k.shown(), Name: k.Name, Credits: credits, Allowed: list(k.Allowed), Denied: list(k.Denied), IPs: list(k.IPs),
-			ExpiresAt: k.ExpiresAt, Tags: tags(k.Tags), Namespace: k.Namespace, Message: "This key was created by an earlier request with the same Idempotency-Key; its secret was shown then."}, nil
+			ExpiresAt: k.ExpiresAt, Tags: tags(k.Tags), Namespace: k.Namespace, Group: k.Group, Plan: k.Plan, Message: "This key was created by an earlier request with the same Idempotency-Key; its secret was shown then."}, nil
 	})
 	if err != nil {
 		return createOut{}, err
 	}
 	if out.ID == k.ID { // not a replay: the secret is shown, and nowhere stored
 		out.Key, out.Message = secret, "Save this key now. It is shown only once."
+		if note := d.unknownPlan(k); note != "" {
+			out.Message += " " + note
+		}
 	}
-	return out, d.refresh(out.ID)
+	if err := d.refresh(out.ID); err != nil || k.Plan == "" {
+		return out, err
+	}
+	if err := d.Turn(ctx, out.ID); err != nil {
+		return out, err
+	}
+	out.Credits = int64(d.opts.Book.Key(out.ID).Credits)
+	return out, nil
 }
 
 // newKey makes a record of what was asked, with an id.
@@ -101,6 +115,7 @@ func (d *Directory) newKey(in createIn) (*Key, error) {
 		return nil, err
 	}
 	k := &Key{ID: "key_" + id, Name: cutText(in.Name, mostName), Namespace: namespaceOf(in.Namespace), ExpiresAt: expires,
+		Group: cutText(in.Group, mostTag), Plan: cutText(in.Plan, mostTag),
 		Allowed: texts(in.Allowed, mostTools), Denied: texts(in.Denied, mostTools), IPs: texts(in.IPs, mostIPs), Tags: tagsOf(nil, in.Tags),
 		Quota: in.Quota.quota(), SpendingLimit: in.Limit.Or(0, 0, mostCredits)}
 	if k.Name == "" {
@@ -119,6 +134,9 @@ func (d *Directory) record(tx *ledger.Tx, k *Key, credits pricing.Credits, a api
 	}
 	e := event("key.created", a, map[string]any{"keyMasked": k.masked(), "name": k.Name, "credits": credits,
 		"allowedTools": list(k.Allowed), "deniedTools": list(k.Denied), "expiresAt": k.ExpiresAt})
+	if k.Plan != "" {
+		e.Data = withPlan(e.Data, k.Plan)
+	}
 	e.Subject = k.ID
 	if credits > 0 {
 		e.Posts = []journal.Entry{{ID: "initial:" + k.ID, From: journal.Bank, To: k.account(), Amount: credits, Kind: "initial"}}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"paygate/pricing"
 	"paygate/server/api"
 	"paygate/store"
 	"paygate/store/journal"
@@ -29,6 +30,10 @@ type Options struct {
 	Limits func() Limits
 	// Use tells burn and history of keys for lists; nil: they say nothing.
 	Use Use
+	// Plan gives what a key's price sheet says of its plan now; nil: nothing.
+	Plan func(*Terms) *pricing.Plan
+	// Plans are those of the live prices.
+	Plans func() []pricing.Plan
 }
 
 // Limits are what the configuration sets for keys.
@@ -56,7 +61,8 @@ type Directory struct {
 	byID     map[string]*entry
 	bySecret map[string]secret // by hash, hex
 	byAlias  map[string]*entry
-	order    []*entry // by time of creation
+	order    []*entry      // by time of creation
+	turning  chan struct{} // plans, or who is on them, may have changed
 	admins   admins
 }
 
@@ -78,7 +84,13 @@ func Open(o Options) (*Directory, error) {
 	if o.Limits == nil {
 		o.Limits = func() Limits { return Limits{} }
 	}
-	d := &Directory{opts: o, table: table(), byID: map[string]*entry{}, bySecret: map[string]secret{}, byAlias: map[string]*entry{}}
+	if o.Plan == nil {
+		o.Plan = func(*Terms) *pricing.Plan { return nil }
+	}
+	if o.Plans == nil {
+		o.Plans = func() []pricing.Plan { return nil }
+	}
+	d := &Directory{opts: o, table: table(), turning: make(chan struct{}, 1), byID: map[string]*entry{}, bySecret: map[string]secret{}, byAlias: map[string]*entry{}}
 	err := d.table.Load(o.Book.DB(), func(k *Key) error {
 		d.put(k)
 		return nil

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"paygate/pricing"
 	"paygate/store"
 	"paygate/store/journal"
 )
@@ -27,6 +28,10 @@ type Key struct {
 	Name          string            `json:"name"`
 	Alias         string            `json:"alias,omitempty"`
 	Namespace     string            `json:"namespace"`
+	Group         string            `json:"group,omitempty"`
+	Plan          string            `json:"plan,omitempty"`    // of a price sheet
+	Granted       *pricing.Granted  `json:"granted,omitempty"` // by the plan
+	ToppedUp      *toppedUp         `json:"toppedUp,omitempty"`
 	Revoked       bool              `json:"revoked,omitempty"`
 	Suspended     bool              `json:"suspended,omitempty"`
 	CreatedAt     time.Time         `json:"createdAt"`
@@ -90,7 +95,7 @@ func (k *Key) account() journal.Account { return journal.KeyAccount(k.ID) }
 
 // terms are the record as the gate sees it.
 func (k *Key) terms() *Terms {
-	t := &Terms{ID: k.ID, Name: k.Name, Payer: string(k.account()), Namespace: k.Namespace, Tags: k.Tags, Suspended: k.Suspended, Made: k.CreatedAt,
+	t := &Terms{ID: k.ID, Name: k.Name, Payer: string(k.account()), Namespace: k.Namespace, Tags: k.Tags, Suspended: k.Suspended, Made: k.CreatedAt, Group: k.Group, Plan: k.Plan,
 		Allowed: k.Allowed, Denied: k.Denied, IPs: k.IPs, SpendingLimit: k.SpendingLimit, Quota: k.Quota}
 	if k.ExpiresAt != nil {
 		t.ExpiresAt = *k.ExpiresAt

@@ -32,10 +32,13 @@ func (d *Directory) row(e *entry, b ledger.Key, now time.Time, spark bool) row {
 	r := row{KeyRow: api.KeyRow{ID: k.ID, KeyPrefix: k.shown(), Name: k.Name, Alias: k.Alias, Credits: int64(b.Credits), Held: int64(b.Held),
 		Active: !k.Revoked, Suspended: k.Suspended, Expired: k.expired(now), ExpiresAt: k.ExpiresAt, CreatedAt: k.CreatedAt,
 		TotalSpent: int64(b.Spent), TotalCalls: b.Calls, SpendingLimit: k.SpendingLimit, AllowedTools: list(k.Allowed), DeniedTools: list(k.Denied),
-		IPAllowlist: list(k.IPs), Tags: tags(k.Tags), Namespace: k.Namespace, Quota: k.Quota.api()},
+		IPAllowlist: list(k.IPs), Tags: tags(k.Tags), Namespace: k.Namespace, Group: k.Group, Plan: k.Plan, Quota: k.Quota.api()},
 		DailyCalls: b.Used.DailyCalls, DailyCredits: b.Used.DailyCredits, MonthlyCalls: b.Used.MonthlyCalls, MonthlyCredits: b.Used.MonthlyCredits,
 		Day: now.Format(time.DateOnly), Month: now.Format("2006-01")}
 	r.AutoTopupDay = r.Day
+	if k.ToppedUp != nil && k.ToppedUp.Day == r.Day {
+		r.AutoTopupCount = int(k.ToppedUp.Times)
+	}
 	if !b.LastUsed.IsZero() {
 		r.LastUsedAt = &b.LastUsed
 	}

@@ -89,7 +89,13 @@ const (
 	TypeRelease  = "credits.released"  // Hold: it was given back, or its time was over
 	TypeRefund   = "credits.refunded"  // what a call was charged was given back; the posting is in Posts
 	TypeParked   = "call.parked"       // Hold: a call waits for input or for its task
+	TypeGranted  = "key.granted"       // the plan of the key's sheet gave a grant, or its rest expired; the postings are in Posts
+	TypeToppedUp = "key.auto_topup"    // the plan of the key's sheet added credits; the posting is in Posts
 )
+
+// KindExpiry is the entry by which the rest of a grant ends. Books in which the
+// key has spent more than in reality lose only what is there.
+const KindExpiry = "expiry"
 
 // Hold is a promise of credits that outlives its request.
 type Hold struct {

@@ -116,8 +116,8 @@ func (s *State) promise(c *journal.Call, quote pricing.Credits) {
 }
 
 func (s *State) takeSlots(c *journal.Call) {
-	for _, l := range c.Limits {
-		if o := s.of(l.Owner); l.Kind.Window() && s.misses(o) {
+	for i, l := range c.Limits {
+		if o := s.of(l.Owner); l.Kind.Window() && !again(c.Limits[:i], l) && s.misses(o) {
 			s.slot(l, c.Tool).take(c.At.UnixMilli())
 			s.touch(o)
 		}
@@ -138,11 +138,22 @@ func (s *State) free(c *journal.Call, quote pricing.Credits) {
 // was refused.
 func (s *State) undo(c *journal.Call, quote pricing.Credits) {
 	s.free(c, quote)
-	for _, l := range c.Limits {
-		if l.Kind.Window() {
+	for i, l := range c.Limits {
+		if l.Kind.Window() && !again(c.Limits[:i], l) {
 			s.slot(l, c.Tool).drop(c.At.UnixMilli())
 		}
 	}
+}
+
+// again says whether an earlier limit counts in the same window: a call takes
+// one slot of it, however many limits bound it.
+func again(before []journal.Limit, l journal.Limit) bool {
+	for _, b := range before {
+		if b.Kind == l.Kind && b.Owner == l.Owner {
+			return true
+		}
+	}
+	return false
 }
 
 // affordable is how much of a charge the payer can bear beside what others

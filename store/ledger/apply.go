@@ -108,6 +108,14 @@ func (t *Tx) Balance(a journal.Account) pricing.Credits {
 	return t.Available(a) + t.Held(a)
 }
 
+// Spent is what an account has spent in its life, less refunds.
+func (t *Tx) Spent(a journal.Account) pricing.Credits {
+	if o := t.b.real.owners[a]; o != nil {
+		return o.spent
+	}
+	return 0
+}
+
 // Held is what an account has promised, with the reservations made so far.
 func (t *Tx) Held(a journal.Account) pricing.Credits {
 	n := pricing.Credits(0)

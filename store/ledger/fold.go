@@ -67,7 +67,10 @@ func (s *State) notice(c *journal.Call) {
 
 func (s *State) foldEvent(e *journal.Event) {
 	for _, p := range e.Posts {
+		clips := s.clips
+		s.clips = clips || s.would && p.Kind == journal.KindExpiry
 		s.move(p.From, p.To, p.Amount)
+		s.clips = clips
 		if p.Kind == kindReserve {
 			s.spend(p.From, p.Amount, e)
 		}

@@ -88,7 +88,9 @@ func (w *World) keys() *cobra.Command {
 	simple("revoke KEY", "Revoke a key for good", "/keys/revoke", none, 1)
 	simple("suspend KEY", "Suspend a key", "/keys/suspend", none, 1)
 	simple("resume KEY", "Resume a key", "/keys/resume", none, 1)
-	cmd.AddCommand(w.keysLimit(r), w.keysTag(r))
+	cmd.AddCommand(w.keysLimit(r), w.keysTag(r), w.plans(r))
+	simple("plan KEY PLAN", "Put a key on a plan of the price sheet; \"\" takes it off", "/keys/plan", func(a []string) map[string]any { return map[string]any{"plan": a[1]} }, 2)
+	simple("group KEY GROUP", "Put a key into a group, by which prices may differ", "/keys/group", func(a []string) map[string]any { return map[string]any{"group": a[1]} }, 2)
 	simple("allow KEY TOOLS", "Set the tools a key may call, with commas; * stands for any run of characters", "/keys/acl", func(a []string) map[string]any { return map[string]any{"allowedTools": split(a[1])} }, 2)
 	simple("deny KEY TOOLS", "Set the tools a key may not call", "/keys/acl", func(a []string) map[string]any { return map[string]any{"deniedTools": split(a[1])} }, 2)
 	rotate := w.keysRotate(r)
@@ -117,11 +119,11 @@ func split(list string) []string {
 }
 
 func (w *World) keysCreate(r *remote) *cobra.Command {
-	var name, tools, deny, expires string
+	var name, tools, deny, expires, plan, group string
 	var amount, callsPerDay, creditsPerDay int64
 	var tags []string
 	cmd := w.action(r, "create", "Create a key; its secret is shown once", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
-		body := map[string]any{"name": name, "credits": amount}
+		body := map[string]any{"name": name, "credits": amount, "plan": plan, "group": group}
 		if tools != "" {
 			body["allowedTools"] = split(tools)
 		}
@@ -154,6 +156,8 @@ func (w *World) keysCreate(r *remote) *cobra.Command {
 	cmd.Example = "  paygate keys create --name acme --credits 5000 --tools \"fs:*,search\" --expires 90d"
 	cmd.Flags().StringVar(&name, "name", "", "name")
 	cmd.Flags().Int64Var(&amount, "credits", 100, "credits to begin with")
+	cmd.Flags().StringVar(&plan, "plan", "", "plan of the price sheet that it is on")
+	cmd.Flags().StringVar(&group, "group", "", "group, by which prices may differ")
 	cmd.Flags().StringVar(&tools, "tools", "", "tools it may call, with commas (default all)")
 	cmd.Flags().StringVar(&deny, "deny", "", "tools it may not call")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it expires, such as 90d")

@@ -1,0 +1,55 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"paygate/pricing"
+	"paygate/server/gate"
+	"paygate/server/keys"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+// planOf is what the sheet that a key pays by says of its plan.
+func (s *Server) planOf(t *keys.Terms) *pricing.Plan {
+	w := s.world.Load()
+	if w == nil || t.Plan == "" {
+		return nil
+	}
+	return w.prices.of(t, s.opts.Now()).Plan(t.Plan)
+}
+
+// livePlans are the plans of the live sheet.
+func (s *Server) livePlans() []pricing.Plan {
+	if w := s.world.Load(); w != nil {
+		return w.prices.live.Plans()
+	}
+	return nil
+}
+
+// plans lets a call be bounded by its key's plan: calls a minute and credits a
+// day or month are limits of the one Reserve. A low balance is topped up before
+// it is asked, so that no agent is refused what its plan pays for.
+func (s *Server) plans() gate.Check {
+	return gate.Check{Name: "plan", Do: func(c *gate.Call) *gate.Denial {
+		if c.Plan == "" {
+			return nil
+		}
+		plan := c.Price.Plan(c.Plan)
+		if plan == nil {
+			return nil
+		}
+		if plan.TopUp.Add > 0 && !c.Dry && !c.Observed {
+			ctx, cancel := context.WithTimeout(s.ctx, topUpTime)
+			defer cancel()
+			if _, err := s.keys.TopUp(ctx, c.Key); err != nil {
+				s.opts.Log.Error("a plan's top-up failed; the call goes on without", "key", c.Key, "plan", plan.Name, "error", err)
+			}
+		}
+		c.Limits = append(c.Limits, ledger.PlanLimits(plan, journal.Account(c.Payer))...)
+		return nil
+	}}
+}
+
+const topUpTime = 5 * time.Second
