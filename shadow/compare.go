@@ -217,10 +217,10 @@ func (w *walker) mode(e *journal.Event) {
 func (w *walker) compare(verdicts []ledger.Verdict) {
 	for _, v := range verdicts {
 		c := v.Call
-		live := c.AdmitSeq != 0 && (!c.Observed || len(c.Reasons) == 0)
+		live := (c.AdmitSeq != 0 || c.Repeated) && (!c.Observed || len(c.Reasons) == 0)
 		same := !v.Imputed && v.Admitted == live && v.Quote == c.Quote
 		if v.Ended && v.Admitted {
-			same = same && v.Paid == c.Charged+c.Would && v.Short == c.Shortfall && v.Deltas == c.Deltas
+			same = same && v.Paid == c.Charged+c.Would && v.Short == c.Shortfall && v.Counted
 		}
 		if !v.Ended {
 			same = same && slices.EqualFunc(v.Reasons, c.Reasons, func(r ledger.Refusal, s string) bool { return r.Reason == s })

@@ -68,7 +68,7 @@ type Verdict struct {
 	Charge   pricing.Charge
 	Paid     pricing.Credits
 	Short    pricing.Credits
-	Deltas   pricing.Deltas
+	Counted  bool // its payer's counters move as they were recorded to
 }
 
 // NewScenario begins with the books of another one as they are, without calls
@@ -120,6 +120,8 @@ func (s *Scenario) Act(a journal.Act) []Verdict {
 	case a.Event.Call == nil:
 		s.event(a.Event)
 	case !s.takes(a.Event.Call):
+	case a.Event.Call.Repeated && a.Event.Call.AdmitSeq == 0:
+		return s.repeated(a.Event.Call)
 	case a.Event.Call.AdmitSeq == 0:
 		return s.refused(a.Event.Call)
 	default:
@@ -164,6 +166,14 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 	return out
 }
 
+// repeated takes a call that got an earlier one's answer: nobody was asked for
+// credits, so it is as free here.
+func (s *Scenario) repeated(c *journal.Call) []Verdict {
+	out := s.verdicts(1)
+	out[0] = Verdict{Call: c, Ended: true, Admitted: true, Counted: true}
+	return out
+}
+
 // refused decides a call that reality has refused. If checks other than the
 // books' stood against it, it is refused here as well.
 func (s *Scenario) refused(c *journal.Call) []Verdict {
@@ -199,15 +209,17 @@ func (s *Scenario) end(c *journal.Call) []Verdict {
 	if sheet == nil {
 		sheet = s.Sheet(c)
 	}
-	v.Charge, v.Deltas = s.books.rate(c, sheet)
+	var deltas pricing.Deltas
+	v.Charge, deltas = s.books.rate(c, sheet)
+	v.Counted = deltas == c.Deltas
 	if p.admitted {
 		s.books.free(c, p.quote)
 		v.Paid = s.books.affordable(c, v.Charge.Due)
 		v.Short = v.Charge.Due - v.Paid
 		here := c
-		if c.Deltas != v.Deltas {
+		if !v.Counted {
 			s.here = *c
-			s.here.Deltas, here = v.Deltas, &s.here
+			s.here.Deltas, here = deltas, &s.here
 		}
 		s.books.book(here, v.Paid)
 	}
