@@ -19,7 +19,6 @@ import (
 
 	"paygate/pricing"
 	"paygate/store"
-	"paygate/store/journal"
 )
 
 // Effect is what a change of prices would have meant for recorded calls.
@@ -67,11 +66,4 @@ func EffectOf(ctx context.Context, db *store.DB, sheetOf SheetOf, staged *pricin
 		e.Keys = append(e.Keys, KeyEffect{Key: id, Now: k.Paid[0], Staged: k.Paid[1] + k.Imputed, Stopped: k.Stopped})
 	}
 	return e, nil
-}
-
-func timeOf(a journal.Act) time.Time {
-	if a.Admit != nil {
-		return a.Admit.At
-	}
-	return a.Event.At
 }

@@ -118,7 +118,7 @@ func (p *policy) fund(c *journal.Call, lacks pricing.Credits) pricing.Credits {
 }
 
 // see takes every verdict.
-func (p *policy) see(v ledger.Verdict) {
+func (p *policy) see(v *ledger.Verdict) {
 	if v.Admitted || v.Ended || len(v.Reasons) == 0 || v.Reasons[0].Reason == "run_stopped" {
 		return
 	}

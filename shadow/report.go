@@ -194,7 +194,7 @@ func (t *Tally) figures(name func(string) string, dollar pricing.Credits) Exact 
 	if e.Keys == nil {
 		e.Keys = []KeyRow{}
 	}
-	e.Tools = t.tools()
+	e.Tools = t.toolRows()
 	e.Runs = t.runFigures()
 	e.Survival = t.survival(func(k *KeyTally) *time.Time { return k.FirstDenied })
 	e.LiveLife = t.survival(func(k *KeyTally) *time.Time { return k.FirstDeniedLive })
@@ -223,19 +223,19 @@ func ratio(a, b float64) *float64 {
 }
 
 // driver is the tool that changes a bill most.
-func driver(by map[string]pricing.Credits) string {
-	best := ""
-	for _, tool := range slices.Sorted(maps.Keys(by)) {
-		if best == "" || abs(by[tool]) > abs(by[best]) {
-			best = tool
+func driver(by []ToolChange) string {
+	best := ToolChange{}
+	for _, c := range by {
+		if more := abs(c.Credits) - abs(best.Credits); best.Tool == "" || more > 0 || more == 0 && c.Tool < best.Tool {
+			best = c
 		}
 	}
-	return best
+	return best.Tool
 }
 
 func abs(n pricing.Credits) pricing.Credits { return max(n, -n) }
 
-func (t *Tally) tools() []ToolRow {
+func (t *Tally) toolRows() []ToolRow {
 	out := []ToolRow{}
 	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
 		tool := t.Tools[name]

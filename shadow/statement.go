@@ -49,7 +49,7 @@ func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
 			return err
 		}
 		if t := pairs[name]; t != nil {
-			t.pair.tally.watch = func(c *journal.Call, live, cand ledger.Verdict) {
+			t.pair.tally.watch = func(c *journal.Call, live, cand *ledger.Verdict) {
 				if c.Key != key {
 					return
 				}
@@ -67,7 +67,7 @@ func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
 	return out[max(0, len(out)-MostLines):], nil
 }
 
-func line(c *journal.Call, live, cand ledger.Verdict) Line {
+func line(c *journal.Call, live, cand *ledger.Verdict) Line {
 	n := Line{At: c.At, Call: c.ID, Tool: c.Tool, Outcome: c.Outcome.String(), Live: paid(live), Candidate: paid(cand), Imputed: cand.Imputed,
 		LiveNo: why(live), No: why(cand)}
 	if cand.Imputed {
@@ -76,7 +76,7 @@ func line(c *journal.Call, live, cand ledger.Verdict) Line {
 	return n
 }
 
-func why(v ledger.Verdict) []string {
+func why(v *ledger.Verdict) []string {
 	if v.Admitted {
 		return nil
 	}

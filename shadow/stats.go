@@ -176,39 +176,6 @@ func SequenceHalfWidth(n int, sd, alpha, planned float64) float64 {
 	return sd * math.Sqrt(2*(m*rho2+1)/(m*m*rho2)*math.Log(math.Sqrt(m*rho2+1)/alpha))
 }
 
-func (t *Tally) runFigures() Runs {
-	r := Runs{Runs: len(t.Runs)}
-	var cost [2][]float64
-	broken := [2]int{}
-	for _, run := range t.Runs {
-		for i := range 2 {
-			if run.Broken[i] {
-				broken[i]++
-				if i == 1 {
-					r.Stranded += run.Paid[i]
-				} else {
-					r.StrandedLive += run.Paid[i]
-				}
-				continue
-			}
-			cost[i] = append(cost[i], float64(run.Paid[i]))
-		}
-	}
-	if r.Runs > 0 {
-		r.BrokenLive, r.Broken = float64(broken[0])/float64(r.Runs), float64(broken[1])/float64(r.Runs)
-	}
-	if s := ratio(float64(r.Stranded), float64(t.Sides[1].Collectable())); s != nil {
-		r.StrandedShare = *s
-	}
-	r.UnbrokenRunsNow = r.Runs - broken[1]
-	slices.Sort(cost[0])
-	slices.Sort(cost[1])
-	r.CostP90Live, r.CostP99Live = quantile(.9, cost[0]), quantile(.99, cost[0])
-	r.CostP50Live, r.CostP50, r.CostP90, r.CostP99 = quantile(.5, cost[0]), quantile(.5, cost[1]), quantile(.9, cost[1]), quantile(.99, cost[1])
-	r.Predictability = ratio(quantile(.95, cost[1]), r.CostP50)
-	return r
-}
-
 func quantile(p float64, sorted []float64) float64 {
 	if len(sorted) == 0 {
 		return 0

@@ -25,12 +25,14 @@ type Tally struct {
 	Leaks                         map[string]*[2]pricing.Credits // price of what each side denied, by its first reason
 	Keys                          map[string]*KeyTally
 	Tools                         map[string]*ToolTally
-	Runs                          []*RunTally
+	Named                         map[string]*RunTally // runs that agents name, by key and name
+	Over                          Finished             // runs that cannot go on
 	First, Last                   time.Time
 
-	runs  map[[2]string]*RunTally
-	watch func(c *journal.Call, live, cand ledger.Verdict) // sees every call that counts; may be nil
-	each  func(e *journal.Event, price pricing.Credits)    // sees every call that ended, with the candidate's price; may be nil
+	keys  []*KeyTally                                       // by the walker's numbers
+	tools []*ToolTally                                      // the same
+	watch func(c *journal.Call, live, cand *ledger.Verdict) // sees every call that counts; may be nil
+	each  func(e *journal.Event, price pricing.Credits)     // sees every call that ended, with the candidate's price; may be nil
 }
 
 // Side is one column.
@@ -50,17 +52,22 @@ type KeyTally struct {
 	Admitted, Denied int // by the candidate
 	Newly            int
 	Imputed          pricing.Credits
-	First            time.Time                  // call
-	FirstDenied      *time.Time                 // by the candidate
-	FirstDeniedLive  *time.Time                 // by the live prices
-	Hours            []HourCount                // denied by the candidate, by hour
-	Days             []DaySpend                 // paid, by day
-	Stopped          *time.Time                 // first denied by the candidate alone
-	Reason           string                     // of Stopped
-	Run              string                     // of Stopped
-	Tools            map[string]pricing.Credits // change by tool
+	First            time.Time    // call
+	FirstDenied      *time.Time   // by the candidate
+	FirstDeniedLive  *time.Time   // by the live prices
+	Hours            []HourCount  // denied by the candidate, by hour
+	Days             []DaySpend   // paid, by day
+	Stopped          *time.Time   // first denied by the candidate alone
+	Reason           string       // of Stopped
+	Run              string       // of Stopped
+	Tools            []ToolChange // by tool
+	Current          *RunTally    // the inferred run that is going on
+}
 
-	run *RunTally // the inferred one that is going on
+// ToolChange is how a tool changes a key's bill.
+type ToolChange struct {
+	Tool    string
+	Credits pricing.Credits
 }
 
 // HourCount is how many calls were denied in an hour.
@@ -85,26 +92,16 @@ type ToolTally struct {
 	Cost      [2]pricing.Credits // upstream's as reported, of admitted calls
 }
 
-// RunTally is one piece of an agent's work.
-type RunTally struct {
-	Calls  int
-	Broken [2]bool
-	Paid   [2]pricing.Credits // until it broke
-	last   time.Time
-}
-
-// runGap ends an inferred run.
-const runGap = 15 * time.Minute
-
 // NewTally counts calls of a window.
 func NewTally(from, to time.Time) *Tally {
-	return &Tally{From: from, To: to, NewlyBy: map[string]int{}, DeniedBy: map[string]int{}, Leaks: map[string]*[2]pricing.Credits{}, Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}, runs: map[[2]string]*RunTally{}}
+	return &Tally{From: from, To: to, NewlyBy: map[string]int{}, DeniedBy: map[string]int{}, Leaks: map[string]*[2]pricing.Credits{}, Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}, Named: map[string]*RunTally{}}
 }
 
 func (t *Tally) refund(side int, n pricing.Credits) { t.Sides[side].Refunds += n }
 
-// count takes one call: what the live prices say of it, and the candidate.
-func (t *Tally) count(c *journal.Call, live, cand ledger.Verdict) {
+// count takes one call: what the live prices say of it, and the candidate. key
+// and tool are its numbers in the walk, or -1.
+func (t *Tally) count(c *journal.Call, live, cand *ledger.Verdict, key, tool int32) {
 	if c.Key == "" || c.At.Before(t.From) || !t.To.IsZero() && !c.At.Before(t.To) {
 		return
 	}
@@ -122,11 +119,7 @@ func (t *Tally) count(c *journal.Call, live, cand ledger.Verdict) {
 	if c.At.After(t.Last) {
 		t.Last = c.At
 	}
-	both := [2]ledger.Verdict{live, cand}
-	var got [2]pricing.Credits
-	for i, v := range both {
-		got[i] = t.side(&t.Sides[i], c, v)
-	}
+	got := [2]pricing.Credits{t.side(&t.Sides[0], c, live), t.side(&t.Sides[1], c, cand)}
 	switch {
 	case live.Admitted && cand.Admitted:
 		t.Rate += got[1] - got[0]
@@ -135,33 +128,22 @@ func (t *Tally) count(c *journal.Call, live, cand ledger.Verdict) {
 	case live.Admitted:
 		t.Lost += got[0]
 	}
+	k := t.key(c, key)
 	if cand.Imputed {
 		t.ImputedCalls++
 		t.Imputed += cand.Paid
-	}
-	k := t.key(c)
-	if cand.Imputed {
 		k.Imputed += cand.Paid
 	}
 	t.deny(k, c, live, cand)
+	k.Paid[0], k.Paid[1] = k.Paid[0]+got[0], k.Paid[1]+got[1]
 	k.spend(c.At, got)
-	tool := t.tool(c, both)
-	run := t.run(k, c)
-	run.Calls++
-	for i, v := range both {
-		k.Paid[i] += got[i]
-		tool.Paid[i] += got[i]
-		if run.Broken[i] = run.Broken[i] || !v.Admitted; !run.Broken[i] {
-			run.Paid[i] += got[i]
-		}
-	}
-	if d := got[1] - got[0]; d != 0 {
-		k.Tools[c.Tool] += d
-	}
+	k.change(c.Tool, got[1]-got[0])
+	t.tool(c, tool).count(c, live, cand, got)
+	t.run(k, c).count(live, cand, got)
 }
 
 // side adds a call to a column and gives what it pays there.
-func (t *Tally) side(s *Side, c *journal.Call, v ledger.Verdict) pricing.Credits {
+func (t *Tally) side(s *Side, c *journal.Call, v *ledger.Verdict) pricing.Credits {
 	s.Potential += price(c, v)
 	if !v.Admitted {
 		s.Denied++
@@ -180,7 +162,7 @@ func (t *Tally) side(s *Side, c *journal.Call, v ledger.Verdict) pricing.Credits
 // price is what a call costs whether or not it is admitted: by what it became,
 // or its quote when reality refused it for want of credits. What was refused
 // for other reasons costs nothing at any price.
-func price(c *journal.Call, v ledger.Verdict) pricing.Credits {
+func price(c *journal.Call, v *ledger.Verdict) pricing.Credits {
 	switch {
 	case v.Ended && !v.Imputed:
 		return v.Charge.Due
@@ -190,7 +172,7 @@ func price(c *journal.Call, v ledger.Verdict) pricing.Credits {
 	return v.Quote
 }
 
-func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand ledger.Verdict) {
+func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand *ledger.Verdict) {
 	at := c.At
 	if !live.Admitted {
 		t.leak(0, reasonOf(c, live), price(c, live))
@@ -225,7 +207,7 @@ func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand ledger.Verdict) {
 }
 
 // reasonOf is the first reason why a call is denied.
-func reasonOf(c *journal.Call, v ledger.Verdict) string {
+func reasonOf(c *journal.Call, v *ledger.Verdict) string {
 	switch {
 	case len(v.Reasons) > 0:
 		return v.Reasons[0].Reason
@@ -274,50 +256,68 @@ func (k *KeyTally) spend(at time.Time, got [2]pricing.Credits) {
 	k.Days[i].Paid[1] += got[1]
 }
 
-func (t *Tally) key(c *journal.Call) *KeyTally {
+func (t *Tally) key(c *journal.Call, id int32) *KeyTally {
+	if id >= 0 && int(id) < len(t.keys) && t.keys[id] != nil {
+		return t.keys[id]
+	}
 	k := t.Keys[c.Key]
 	if k == nil {
-		k = &KeyTally{Key: c.Key, First: c.At, Tools: map[string]pricing.Credits{}}
+		k = &KeyTally{Key: c.Key, First: c.At}
 		t.Keys[c.Key] = k
 	}
+	t.keys = place(t.keys, id, k)
 	return k
 }
 
-func (t *Tally) tool(c *journal.Call, both [2]ledger.Verdict) *ToolTally {
+// place puts v where its number says.
+func place[T any](list []*T, id int32, v *T) []*T {
+	if id < 0 {
+		return list
+	}
+	if n := int(id) + 1 - len(list); n > 0 {
+		list = append(list, make([]*T, n)...)
+	}
+	list[id] = v
+	return list
+}
+
+// change counts how a tool changes the key's bill; a key uses few.
+func (k *KeyTally) change(tool string, n pricing.Credits) {
+	if n == 0 {
+		return
+	}
+	for i := range k.Tools {
+		if k.Tools[i].Tool == tool {
+			k.Tools[i].Credits += n
+			return
+		}
+	}
+	k.Tools = append(k.Tools, ToolChange{tool, n})
+}
+
+func (t *Tally) tool(c *journal.Call, id int32) *ToolTally {
+	if id >= 0 && int(id) < len(t.tools) && t.tools[id] != nil {
+		return t.tools[id]
+	}
 	tool := t.Tools[c.Tool]
 	if tool == nil {
 		tool = &ToolTally{Tool: c.Tool}
 		t.Tools[c.Tool] = tool
 	}
-	tool.Calls++
-	if c.Outcome == pricing.OK {
-		tool.Succeeded++
-	}
-	for i, v := range both {
-		tool.Potential[i] += price(c, v)
-		if v.Admitted {
-			tool.Cost[i] += c.Cost
-		}
-	}
+	t.tools = place(t.tools, id, tool)
 	return tool
 }
 
-// run is the piece of work that a call belongs to: what the agent calls it, or
-// the calls of a key without a pause.
-func (t *Tally) run(k *KeyTally, c *journal.Call) *RunTally {
-	if c.Run != "" {
-		id := [2]string{c.Key, c.Run}
-		r := t.runs[id]
-		if r == nil {
-			r = &RunTally{}
-			t.runs[id], t.Runs = r, append(t.Runs, r)
+func (t *ToolTally) count(c *journal.Call, live, cand *ledger.Verdict, got [2]pricing.Credits) {
+	t.Calls++
+	if c.Outcome == pricing.OK {
+		t.Succeeded++
+	}
+	for i, v := range [2]*ledger.Verdict{live, cand} {
+		t.Paid[i] += got[i]
+		t.Potential[i] += price(c, v)
+		if v.Admitted {
+			t.Cost[i] += c.Cost
 		}
-		return r
 	}
-	if k.run == nil || c.At.Sub(k.run.last) >= runGap {
-		k.run = &RunTally{}
-		t.Runs = append(t.Runs, k.run)
-	}
-	k.run.last = c.At
-	return k.run
 }

@@ -128,7 +128,7 @@ func header(raw []byte) (*reader, *Block, int64, error) {
 	if len(raw) == 0 || raw[0] != version {
 		return nil, nil, 0, fmt.Errorf("%w: not a block of version %d", errDamaged, version)
 	}
-	r := &reader{b: raw[1:]}
+	r := &reader{b: raw[1:], slabs: &slabs{}}
 	b := &Block{First: r.uint()}
 	b.Last = b.First + r.uint()
 	base := r.int()
@@ -157,14 +157,15 @@ func (b *Block) act(r *reader, base int64) error {
 	if offset >= uint64(len(b.Acts)) {
 		return fmt.Errorf("%w: act beyond the block", errDamaged)
 	}
-	in := &reader{b: body, words: r.words}
+	in := &reader{b: body, words: r.words, slabs: r.slabs}
 	var a Act
 	switch kind {
 	case actOpen:
 		a.Admit = in.call(b.First, base)
 	case actCall:
 		c := in.call(b.First, base)
-		a.Event = &Event{At: TimeOf(in.int() + base), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
+		a.Event = in.slabs.event()
+		*a.Event = Event{At: TimeOf(in.int() + base), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
 		b.admission(c)
 	case actEvent:
 		a.Event = in.event(base)

@@ -64,11 +64,11 @@ func (r *reader) callID() string {
 		r.fail("call id")
 		return ""
 	}
-	id := make([]byte, len(callPrefix)+16)
-	copy(id, callPrefix)
+	var id [len(callPrefix) + 16]byte
+	copy(id[:], callPrefix)
 	hex.Encode(id[len(callPrefix):], r.b[:8])
 	r.b = r.b[8:]
-	return string(id)
+	return r.slabs.id(id[:])
 }
 
 // call writes a call relative to its block's first seq and base time.
@@ -191,12 +191,10 @@ func (w *writer) limits(limits []Limit, payer Account) {
 }
 
 func (r *reader) call(first uint64, base int64) *Call {
-	c := new(Call)
+	c := r.slabs.call()
 	flags := r.uint()
 	c.ID = r.callID()
-	c.Key = r.word()
-	c.Payer = string(KeyAccount(c.Key))
-	if flags&ownPayer == 0 {
+	if c.Key, c.Payer = r.ownPayer(); flags&ownPayer == 0 {
 		c.Payer = r.word()
 	}
 	c.Tool = r.word()

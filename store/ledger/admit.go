@@ -108,11 +108,7 @@ func (s *State) admit(c *journal.Call, quote pricing.Credits) {
 // promise holds a call's quote and counts it against its meters as held.
 func (s *State) promise(c *journal.Call, quote pricing.Credits) {
 	s.hold(s.of(journal.Account(c.Payer)), quote)
-	s.metered(c, func(o *owner, k journal.Kind) {
-		if m := &o.meters[k]; m.roll(s.period(k, c.At)) {
-			m.held += amount(k, quote, 1)
-		}
-	})
+	s.metered(c, func(_ *owner, m *meter, k journal.Kind) { m.held += amount(k, quote, 1) })
 }
 
 func (s *State) takeSlots(c *journal.Call) {
@@ -127,11 +123,7 @@ func (s *State) takeSlots(c *journal.Call) {
 // free ends what admit promised. The slots stay taken.
 func (s *State) free(c *journal.Call, quote pricing.Credits) {
 	s.hold(s.of(journal.Account(c.Payer)), -quote)
-	s.metered(c, func(o *owner, k journal.Kind) {
-		if m := &o.meters[k]; m.roll(s.period(k, c.At)) {
-			m.held -= amount(k, quote, 1)
-		}
-	})
+	s.metered(c, func(_ *owner, m *meter, k journal.Kind) { m.held -= amount(k, quote, 1) })
 }
 
 // undo takes back an admission as if it had not been: the rest of its batch
@@ -181,14 +173,11 @@ func (s *State) book(c *journal.Call, charged pricing.Credits) {
 	if charged > 0 {
 		s.move(journal.Account(c.Payer), journal.Revenue, charged)
 	}
-	s.metered(c, func(o *owner, k journal.Kind) {
-		if !s.misses(o) {
-			return
-		}
-		if m := &o.meters[k]; m.roll(s.period(k, c.At)) {
+	s.metered(c, func(o *owner, m *meter, k journal.Kind) {
+		if s.misses(o) {
 			m.used += amount(k, charged, counted)
+			s.touch(o)
 		}
-		s.touch(o)
 	})
 }
 

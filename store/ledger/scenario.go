@@ -39,21 +39,10 @@ type Scenario struct {
 	Clipped pricing.Credits
 
 	books *State
-	open  map[uint64]*promise // admitted in reality and not ended, by AdmitSeq
-	batch []*journal.Call     // of one decision, until it is complete
-	out   []Verdict           // what the last Act gave; the next one uses it again
-	spare []*promise          // ended, to be used again
-	here  journal.Call        // a call with the charge of this scenario
-}
-
-// promise is a call that is under way in reality.
-type promise struct {
-	call     *journal.Call
-	quote    pricing.Credits
-	admitted bool // in this scenario
-	parked   bool
-	reasons  []Refusal      // why it is not admitted
-	sheet    *pricing.Sheet // set for a call that was under way when the scenario began
+	open  underWay
+	batch []*journal.Call // of one decision, until it is complete
+	out   []Verdict       // what the last Act gave; the next one uses it again
+	here  journal.Call    // a call with the charge of this scenario
 }
 
 // Verdict is what a scenario says of one call. A call gets one when it is
@@ -74,7 +63,7 @@ type Verdict struct {
 // NewScenario begins with the books of another one as they are, without calls
 // under way; nil begins with empty books.
 func NewScenario(from *Scenario, sheet func(*journal.Call) *pricing.Sheet) *Scenario {
-	s := &Scenario{Sheet: sheet, books: NewState(true), open: map[uint64]*promise{}}
+	s := &Scenario{Sheet: sheet, books: NewState(true), open: newUnderWay()}
 	if from != nil {
 		s.books = from.books.seed()
 	}
@@ -90,7 +79,7 @@ func (b *Book) Scenario(sheet func(*journal.Call) *pricing.Sheet) (*Scenario, ui
 	if b.would != nil {
 		from = b.would
 	}
-	return &Scenario{Sheet: sheet, books: from.seed(), open: map[uint64]*promise{}}, b.seq
+	return &Scenario{Sheet: sheet, books: from.seed(), open: newUnderWay()}, b.seq
 }
 
 // FirstScenario begins where the kept journal begins, with the books as they
@@ -102,7 +91,7 @@ func FirstScenario(db *store.DB, sheet func(*journal.Call) *pricing.Sheet) (*Sce
 	if err != nil {
 		return nil, 0, fmt.Errorf("scenario: %w", err)
 	}
-	return &Scenario{Sheet: sheet, books: f.real, open: map[uint64]*promise{}}, a.Seq, nil
+	return &Scenario{Sheet: sheet, books: f.real, open: newUnderWay()}, a.Seq, nil
 }
 
 // Key is what the scenario's books say of a key.
@@ -160,7 +149,7 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 			v.Admitted, v.Reasons = false, []Refusal{{Reason: batchRejected}}
 		}
 		if v := &out[i]; v.Call.AdmitSeq != 0 {
-			s.open[v.Call.AdmitSeq] = s.promised(promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons})
+			s.open.put(promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons})
 		}
 	}
 	return out
@@ -197,11 +186,10 @@ func (s *Scenario) refused(c *journal.Call) []Verdict {
 
 // end settles a call.
 func (s *Scenario) end(c *journal.Call) []Verdict {
-	p := s.open[c.AdmitSeq]
-	if p == nil { // it was under way before the scenario began
+	p, ok := s.open.take(c.AdmitSeq)
+	if !ok { // it was under way before the scenario began
 		return nil
 	}
-	delete(s.open, c.AdmitSeq)
 	out := s.verdicts(1)
 	v := &out[0]
 	*v = Verdict{Call: c, Ended: true, Admitted: p.admitted, Quote: p.quote, Reasons: p.reasons}
@@ -223,8 +211,6 @@ func (s *Scenario) end(c *journal.Call) []Verdict {
 		}
 		s.books.book(here, v.Paid)
 	}
-	*p = promise{}
-	s.spare = append(s.spare, p)
 	return out
 }
 
@@ -238,28 +224,17 @@ func (s *Scenario) verdicts(n int) []Verdict {
 	return s.out
 }
 
-func (s *Scenario) promised(p promise) *promise {
-	n := len(s.spare)
-	if n == 0 {
-		return &p
-	}
-	used := s.spare[n-1]
-	s.spare = s.spare[:n-1]
-	*used = p
-	return used
-}
-
 // event takes what an owner did, or we.
 func (s *Scenario) event(e *journal.Event) {
 	switch e.Type {
 	case journal.TypeBoot:
-		for seq, p := range s.open {
+		for p := range s.open.all() {
 			if !p.parked {
-				s.drop(seq, p)
+				s.drop(p.call.AdmitSeq)
 			}
 		}
 	case journal.TypeParked:
-		for _, p := range s.open {
+		for p := range s.open.all() {
 			if p.call.ID == e.Hold.ID {
 				p.parked = true
 			}
@@ -276,9 +251,8 @@ func (s *Scenario) event(e *journal.Event) {
 	s.Clipped += s.books.clipped - before
 }
 
-func (s *Scenario) drop(seq uint64, p *promise) {
-	delete(s.open, seq)
-	if p.admitted {
+func (s *Scenario) drop(seq uint64) {
+	if p, ok := s.open.take(seq); ok && p.admitted {
 		s.books.free(p.call, p.quote)
 	}
 }

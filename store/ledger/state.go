@@ -36,6 +36,7 @@ type State struct {
 	posted, held pricing.Credits // sums over them
 
 	recent    [2]*owner // looked up last: an act asks for its owners many times
+	revenue   *owner    // every charge asks for it; nil until the first does
 	dayBegins int64     // of the periods below, Unix ms
 	periods   [journal.Kinds]int32
 
@@ -140,19 +141,32 @@ func (s *State) of(a journal.Account) *owner {
 			return o
 		}
 	}
+	if a == journal.Revenue && s.revenue != nil {
+		return s.revenue
+	}
 	o := s.owners[a]
 	if o == nil {
 		o = &owner{account: a}
 		s.place(o)
+	}
+	if a == journal.Revenue {
+		s.revenue = o
+		return o
 	}
 	s.recent[1] = s.recent[0]
 	s.recent[0] = o
 	return o
 }
 
-// period is k's period at a time. Most times are of the same day as the one
-// before.
+// period is k's period at a time.
 func (s *State) period(k journal.Kind, at time.Time) int32 {
+	s.turn(at)
+	return s.periods[k]
+}
+
+// turn makes the periods those of a time. Most times are of the same day as the
+// one before.
+func (s *State) turn(at time.Time) {
 	const day = 24 * 60 * 60 * 1000
 	ms := at.UnixMilli()
 	if ms < s.dayBegins || ms >= s.dayBegins+day || s.dayBegins == 0 {
@@ -161,7 +175,6 @@ func (s *State) period(k journal.Kind, at time.Time) int32 {
 			s.periods[k] = k.Period(at)
 		}
 	}
-	return s.periods[k]
 }
 
 // place gives an owner a number: a free one, or the next.
@@ -248,16 +261,24 @@ func (s *State) slot(l journal.Limit, tool string) *window {
 // limited or not, so that a quota set today counts today's use.
 var meterKinds = [...]journal.Kind{journal.LifetimeSpend, journal.DailyCalls, journal.MonthlyCalls, journal.DailyCredits, journal.MonthlyCredits}
 
-// metered calls fn for every meter that a call counts in: its payer's, and
-// those of other owners that limit it.
-func (s *State) metered(c *journal.Call, fn func(*owner, journal.Kind)) {
+// metered calls fn for every meter that a call counts in and whose period is
+// that of the call: its payer's, and those of other owners that limit it.
+func (s *State) metered(c *journal.Call, fn func(*owner, *meter, journal.Kind)) {
+	s.turn(c.At)
 	payer := s.of(journal.Account(c.Payer))
 	for _, k := range meterKinds {
-		fn(payer, k)
+		if m := &payer.meters[k]; m.roll(s.periods[k]) {
+			fn(payer, m, k)
+		}
 	}
-	for _, l := range c.Limits {
-		if l.Owner != payer.account && !l.Kind.Window() {
-			fn(s.of(l.Owner), l.Kind)
+	for i := range c.Limits {
+		l := &c.Limits[i]
+		if l.Kind.Window() || l.Owner == payer.account {
+			continue
+		}
+		o := s.of(l.Owner)
+		if m := &o.meters[l.Kind]; m.roll(s.periods[l.Kind]) {
+			fn(o, m, l.Kind)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"encoding/json"
-	"maps"
 	"slices"
 
 	"paygate/pricing"
@@ -14,10 +13,9 @@ import (
 // way included: they end by the sheets they were admitted under.
 func (s *Scenario) Fork(sheet func(*journal.Call) *pricing.Sheet) *Scenario {
 	n := NewScenario(s, sheet)
-	for _, seq := range slices.Sorted(maps.Keys(s.open)) {
-		p := *s.open[seq]
+	for _, p := range s.open.inOrder() {
 		p.sheet = cmp.Or(p.sheet, s.Sheet(p.call))
-		if n.open[seq] = &p; p.admitted {
+		if n.open.put(p); p.admitted {
 			n.books.promise(p.call, p.quote)
 		}
 	}

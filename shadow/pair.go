@@ -1,0 +1,159 @@
+package shadow
+
+import (
+	"math"
+	"slices"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+// pair is a candidate beside the live prices, from one moment on.
+type pair struct {
+	live   *ledger.Scenario // nil as long as reality says the same
+	cand   *ledger.Scenario
+	tally  *Tally
+	paid   [2]amounts // by number, what calls were charged by the live prices and by the candidate
+	real   amounts    // what they were charged in reality
+	err    error
+	policy *policy
+}
+
+// begin adds a candidate to the walk. Its wallets and those of the live prices
+// begin as reality's are at this moment.
+func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
+	p := &pair{tally: t}
+	p.cand = w.real.Fork(func(*journal.Call) *pricing.Sheet { return sheet })
+	p.cand.Takes, p.cand.Clips = nil, true
+	p.cand.Refund = p.share(1)
+	p.cand.Limits = planLimits(sheet)
+	if w.would != nil {
+		p.own(w)
+	}
+	w.pairs = append(w.pairs, p)
+	return p
+}
+
+// own gives the live prices wallets of their own.
+func (p *pair) own(w *walker) {
+	if p.live == nil {
+		then := past{sheetOf: w.past.sheetOf, kept: map[string]*pricing.Sheet{}}
+		p.live = w.real.Fork(func(c *journal.Call) *pricing.Sheet { return then.of(c, &p.err) })
+		p.live.Takes, p.live.Clips = nil, true
+		p.live.Refund = p.share(0)
+		p.paid[0] = p.real.clone() // until now the live prices took what was charged
+	}
+}
+
+// share is how much of a refund counts for one side: the same part of its
+// charge as of the real one.
+func (p *pair) share(side int) func(uint64, pricing.Credits) pricing.Credits {
+	return func(seq uint64, amount pricing.Credits) pricing.Credits {
+		n := part(p.paid[side].get(seq), amount, p.real.get(seq))
+		p.tally.refund(side, n)
+		return n
+	}
+}
+
+// part is paid × amount / charged; all three are below 2^32.
+func part(paid, amount, charged pricing.Credits) pricing.Credits {
+	if charged <= 0 {
+		return 0
+	}
+	return paid * min(amount, charged) / charged
+}
+
+// steps lives through a batch.
+func (p *pair) steps(b batch) {
+	for i := range b.steps {
+		s := &b.steps[i]
+		p.act(s, b.verdicts[s.first:s.first+s.count])
+	}
+}
+
+func (p *pair) act(s *step, live []ledger.Verdict) {
+	a := s.act
+	if p.live != nil {
+		live = p.live.Act(a)
+	} else if seq, amount, ok := ledger.RefundOf(a.Event); ok && p.real.get(seq) > 0 {
+		p.tally.refund(0, amount)
+	}
+	other := p.cand.Act(a)
+	for i := range other {
+		v := &other[i]
+		if p.policy != nil {
+			p.policy.see(v)
+		}
+		if i >= len(live) { // nothing to compare with: it does not count as covered
+			p.tally.Attempts++
+			continue
+		}
+		if !v.Ended && v.Call.AdmitSeq != 0 { // its end will tell
+			continue
+		}
+		key, tool := int32(-1), int32(-1)
+		if e := a.Event; e != nil && e.Call == v.Call {
+			key, tool = s.key, s.tool
+			p.ended(e, &live[i], v)
+		}
+		p.tally.count(v.Call, &live[i], v, key, tool)
+	}
+}
+
+// ended keeps what a call was charged, in case it is given back.
+func (p *pair) ended(e *journal.Event, live, cand *ledger.Verdict) {
+	if p.live != nil {
+		p.paid[0].set(e.Seq, paid(live))
+	}
+	p.paid[1].set(e.Seq, paid(cand))
+	p.real.set(e.Seq, e.Call.Charged)
+	if p.tally.each != nil && cand.Ended && !cand.Imputed {
+		p.tally.each(e, cand.Charge.Due)
+	}
+}
+
+func paid(v *ledger.Verdict) pricing.Credits {
+	if v.Ended && v.Admitted && !v.Imputed {
+		return v.Paid
+	}
+	return 0
+}
+
+// amounts are credits by the number of an act, for the newest of them.
+type amounts struct {
+	first uint64 // of list
+	list  []uint32
+}
+
+// mostAmounts bounds how many acts back amounts are known: 64 MB. What is given
+// back of an older call counts as it was in reality.
+const mostAmounts = 1 << 24
+
+func (a *amounts) set(seq uint64, n pricing.Credits) {
+	if n <= 0 || n > math.MaxUint32 {
+		return
+	}
+	if a.list == nil {
+		a.first = seq
+	}
+	i := int(seq - a.first)
+	if i >= mostAmounts {
+		drop := i - mostAmounts/2
+		a.list, a.first = append([]uint32(nil), a.list[min(drop, len(a.list)):]...), a.first+uint64(drop)
+		i = int(seq - a.first)
+	}
+	if i >= len(a.list) {
+		a.list = append(a.list, make([]uint32, i+1-len(a.list))...)
+	}
+	a.list[i] = uint32(n)
+}
+
+func (a *amounts) clone() amounts { return amounts{a.first, slices.Clone(a.list)} }
+
+func (a *amounts) get(seq uint64) pricing.Credits {
+	if i := seq - a.first; seq >= a.first && i < uint64(len(a.list)) {
+		return pricing.Credits(a.list[i])
+	}
+	return 0
+}

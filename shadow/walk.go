@@ -1,0 +1,261 @@
+package shadow
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"paygate/pricing"
+	"paygate/store"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+// walker lives through the journal once: with the books of then, which are the
+// check on everything else, and with any number of candidates beside them.
+//
+// Blocks are read ahead by one goroutine, reality's books are in the caller's,
+// and candidates are one block behind, each alone with its books: none can
+// change another's result.
+type walker struct {
+	db      *store.DB
+	past    past
+	real    *ledger.Scenario // what was charged
+	would   *ledger.Scenario // what shadow mode's books said; nil outside of it
+	pairs   []*pair
+	numbers numbers
+	next    batch                               // to be handed to candidates
+	used    batch                               // what they are busy with
+	busy    sync.WaitGroup                      // candidates at work
+	event   func(*journal.Event) error          // sees the lab's own events
+	refunds func(seq uint64, n pricing.Credits) // sees what was given back of calls; may be nil
+	before  func(time.Time) bool                // says that onset is due; nil: it is not wanted
+	onset   func() error
+
+	last    uint64    // acts up to here are in
+	at      time.Time // of the newest act
+	digest  string    // of the newest block, which chains all before it
+	differs int       // decisions and charges that were not what the journal says
+	err     error
+}
+
+func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
+	w := &walker{db: db, past: past{sheetOf: sheetOf, kept: map[string]*pricing.Sheet{}}, numbers: newNumbers(nil, nil)}
+	var err error
+	if w.real, w.last, err = ledger.FirstScenario(db, w.then); err != nil {
+		return nil, fmt.Errorf("shadow: %w", err)
+	}
+	w.real.Takes = notObserved
+	return w, nil
+}
+
+func notObserved(c *journal.Call) bool { return !c.Observed }
+func observed(c *journal.Call) bool    { return c.Observed }
+
+// then is the sheet that a call was judged by.
+func (w *walker) then(c *journal.Call) *pricing.Sheet { return w.past.of(c, &w.err) }
+
+var errEnd = errors.New("the end of the walk")
+
+// walk goes on to the end of the journal, or to the block that has an act with
+// the number to. When ctx ends it stops between two blocks.
+func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64)) error {
+	err := w.blocks(ctx, func(block *journal.Block, digest [sha256.Size]byte) error {
+		if block.First > to {
+			return errEnd
+		}
+		for i := range block.Acts {
+			if seq := block.First + uint64(i); seq > w.last {
+				w.act(&block.Acts[i])
+			}
+		}
+		w.hand()
+		w.last, w.digest = block.Last, hex.EncodeToString(digest[:])
+		if progress != nil {
+			progress(w.last)
+		}
+		return w.err
+	})
+	w.flush()
+	if err == nil || errors.Is(err, errEnd) {
+		err = errors.Join(ctx.Err(), w.err)
+	}
+	if err != nil && !errors.Is(err, errEnd) {
+		return fmt.Errorf("shadow: %w", err)
+	}
+	return nil
+}
+
+// ahead is how many blocks are read before they are needed.
+const ahead = 8
+
+// blocks calls fn with every block above last, in order, until it fails or ctx
+// ends. Another goroutine reads ahead; it has ended when blocks returns.
+func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Size]byte) error) error {
+	type read struct {
+		block  *journal.Block
+		digest [sha256.Size]byte
+	}
+	ctx, stop := context.WithCancel(ctx)
+	blocks, failed := make(chan read, ahead), make(chan error, 1)
+	go func() {
+		defer close(blocks)
+		failed <- journal.Blocks(ctx.Done(), w.db, w.last, func(raw []byte) (bool, error) {
+			block, err := journal.Decode(raw)
+			if err != nil {
+				return false, err
+			}
+			select {
+			case blocks <- read{block, sha256.Sum256(raw)}:
+				return true, nil
+			case <-ctx.Done():
+				return false, nil
+			}
+		})
+	}()
+	var err error
+	for b := range blocks {
+		if err = fn(b.block, b.digest); err != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	stop()
+	for range blocks { // until the reader has ended
+	}
+	return errors.Join(err, <-failed)
+}
+
+// batch is acts that candidates have yet to live through, and what reality's
+// books said of them.
+type batch struct {
+	steps    []step
+	verdicts []ledger.Verdict
+}
+
+// step is one act; its verdicts are those of the batch from first on.
+type step struct {
+	act          journal.Act
+	first, count int32
+	key, tool    int32 // of the call that ended; -1: there is none
+}
+
+func (w *walker) act(a *journal.Act) {
+	at := timeOf(a)
+	if w.before != nil && w.before(at) {
+		w.flush()
+		w.before = nil
+		w.err = errors.Join(w.err, w.onset())
+	}
+	if at.After(w.at) {
+		w.at = at
+	}
+	real := w.real.Act(*a)
+	w.compare(real)
+	if w.would != nil {
+		w.compare(w.would.Act(*a))
+	}
+	if len(w.pairs) > 0 {
+		w.keep(a, real)
+	}
+	if e := a.Event; e != nil && e.Call == nil {
+		w.other(e)
+	}
+}
+
+// keep puts an act by for the candidates. A scenario uses its verdicts again.
+func (w *walker) keep(a *journal.Act, real []ledger.Verdict) {
+	s := step{act: *a, first: int32(len(w.next.verdicts)), count: int32(len(real)), key: -1, tool: -1}
+	w.next.verdicts = append(w.next.verdicts, real...)
+	if e := a.Event; e != nil && e.Call != nil {
+		s.key, s.tool = w.numbers.of(e.Call)
+	}
+	w.next.steps = append(w.next.steps, s)
+}
+
+// other takes an event that is not a call.
+func (w *walker) other(e *journal.Event) {
+	if seq, n, ok := ledger.RefundOf(e); ok && w.refunds != nil {
+		w.refunds(seq, n)
+	}
+	if e.Type == journal.TypeMode {
+		w.flush()
+		w.mode(e)
+	}
+	if w.event != nil && strings.HasPrefix(e.Type, eventPrefix) {
+		w.flush()
+		w.err = errors.Join(w.err, w.event(e))
+	}
+}
+
+// hand gives what has come to the candidates and goes on.
+func (w *walker) hand() {
+	w.busy.Wait()
+	if len(w.next.steps) == 0 {
+		return
+	}
+	b := w.next
+	w.next, w.used = batch{w.used.steps[:0], w.used.verdicts[:0]}, b
+	for _, p := range w.pairs {
+		w.busy.Go(func() { p.steps(b) })
+	}
+}
+
+// flush waits until every candidate has lived through what has come.
+func (w *walker) flush() {
+	w.hand()
+	w.busy.Wait()
+	for _, p := range w.pairs {
+		w.err = errors.Join(w.err, p.err)
+	}
+}
+
+// mode begins or ends shadow mode's books. From its beginning the live sheet
+// needs wallets of its own: reality's stand still.
+func (w *walker) mode(e *journal.Event) {
+	var m struct{ Mode string }
+	if err := json.Unmarshal(e.Data, &m); err != nil {
+		w.err = errors.Join(w.err, fmt.Errorf("event %d: %w", e.Seq, err))
+		return
+	}
+	if w.would = nil; m.Mode != "shadow" {
+		return
+	}
+	w.would = ledger.NewScenario(w.real, w.then)
+	w.would.Takes = observed
+	for _, p := range w.pairs {
+		p.own(w)
+	}
+}
+
+// compare counts what the journal says otherwise.
+func (w *walker) compare(verdicts []ledger.Verdict) {
+	for i := range verdicts {
+		v := &verdicts[i]
+		c := v.Call
+		live := (c.AdmitSeq != 0 || c.Repeated) && (!c.Observed || len(c.Reasons) == 0)
+		same := !v.Imputed && v.Admitted == live && v.Quote == c.Quote
+		if v.Ended && v.Admitted {
+			same = same && v.Paid == c.Charged+c.Would && v.Short == c.Shortfall && v.Counted
+		}
+		if !v.Ended {
+			same = same && slices.EqualFunc(v.Reasons, c.Reasons, func(r ledger.Refusal, s string) bool { return r.Reason == s })
+		}
+		if !same {
+			w.differs++
+		}
+	}
+}
+
+func timeOf(a *journal.Act) time.Time {
+	if a.Admit != nil {
+		return a.Admit.At
+	}
+	return a.Event.At
+}
