@@ -13,6 +13,7 @@ import (
 	"paygate/pricing"
 	"paygate/server/keys"
 	"paygate/store"
+	"paygate/store/journal"
 	"paygate/store/ledger"
 	"paygate/store/sheets"
 )
@@ -49,6 +50,7 @@ func sheetOf(db *store.DB) func(hash string) (*pricing.Sheet, error) {
 
 type doctorOut struct {
 	OK       bool     `json:"ok"`
+	From     string   `json:"from"` // what the proof begins with
 	Events   uint64   `json:"events"`
 	Entries  uint64   `json:"entries"`
 	Balances int      `json:"balances"`
@@ -75,10 +77,11 @@ func Doctor(ctx context.Context, dir string, now func() time.Time, out, progress
 	if shown >= 0 {
 		_, _ = fmt.Fprintln(progress)
 	}
-	if err = errors.Join(err, book.Close()); err != nil {
+	from, oldErr := beginning(book)
+	if err = errors.Join(err, oldErr, book.Close()); err != nil {
 		return err
 	}
-	d := doctorOut{OK: proof.OK(), Events: proof.Events, Entries: proof.Entries, Balances: proof.Balances, Faults: append([]string{}, proof.Faults...),
+	d := doctorOut{OK: proof.OK(), From: from, Events: proof.Events, Entries: proof.Entries, Balances: proof.Balances, Faults: append([]string{}, proof.Faults...),
 		Took: now().Sub(began).Round(time.Millisecond).String()}
 	if asJSON {
 		text, err := json.MarshalIndent(d, "", "  ")
@@ -90,7 +93,7 @@ func Doctor(ctx context.Context, dir string, now func() time.Time, out, progress
 		for _, f := range d.Faults {
 			_, _ = fmt.Fprintln(out, "fault: "+f)
 		}
-		_, _ = fmt.Fprintf(out, "%d events, %d entries, %d accounts, in %s\n", d.Events, d.Entries, d.Balances, d.Took)
+		_, _ = fmt.Fprintf(out, "%d events, %d entries, %d accounts, from %s, in %s\n", d.Events, d.Entries, d.Balances, d.From, d.Took)
 	}
 	if !d.OK {
 		return fmt.Errorf("%s: %w: %d faults", dir, ErrFaults, len(d.Faults))
@@ -99,6 +102,18 @@ func Doctor(ctx context.Context, dir string, now func() time.Time, out, progress
 		_, _ = fmt.Fprintln(out, "every balance, meter, window and hash agrees; all accounts together are 0")
 	}
 	return nil
+}
+
+// beginning says where the kept events begin.
+func beginning(book *ledger.Book) (string, error) {
+	oldest, err := book.Journal().Page(0, 1)
+	switch {
+	case err != nil:
+		return "", err
+	case len(oldest) == 0 || oldest[0].Type == journal.TypeBoot && oldest[0].Seq <= 1:
+		return "the beginning", nil
+	}
+	return fmt.Sprintf("the anchor before event %d of %s", oldest[0].Seq, oldest[0].At.Format(time.DateTime)), nil
 }
 
 // ResetAdmin replaces the bootstrap admin key of a state that no gateway uses.

@@ -102,6 +102,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 }
 
 func (s *Server) openState(ctx context.Context) error {
+	compactIfWorthIt(s.opts.Static.StateDir, s.opts.Log)
 	db, err := store.Open(s.opts.Static.StateDir, store.Options{})
 	if err != nil {
 		return err
@@ -201,6 +202,7 @@ func (s *Server) watch() {
 			s.rollup.Add(e)
 		}
 	})
+	s.loops.Go(func() { s.retention().Run(s.ctx) })
 	s.loops.Go(func() {
 		if err := s.keys.KeepPlans(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.opts.Log.Error("grants of plans are not given any more; restart the gateway", "error", err)

@@ -185,9 +185,18 @@ func TestCompactShrinksAndKeepsEverything(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	before, after, err := store.Compact(dir)
-	if err != nil || after*2 > before {
+	if _, after, err := store.CompactIfMostlyFree(dir, 1<<40); after != 0 || err != nil {
+		t.Fatalf("a small file was written anew: %d, %v", after, err)
+	}
+	before, after, err := store.CompactIfMostlyFree(dir, 1<<20)
+	if err != nil || after == 0 || after*2 > before {
 		t.Fatalf("from %d to %d: %v", before, after, err)
+	}
+	if _, again, err := store.CompactIfMostlyFree(dir, 1); again != 0 || err != nil {
+		t.Fatalf("a full file was written anew: %d, %v", again, err)
+	}
+	if _, same, err := store.Compact(dir); err != nil || same > after {
+		t.Fatalf("from %d to %d: %v", after, same, err)
 	}
 	got := contents(t, open(t, dir))
 	if len(got) != len(want) {

@@ -44,6 +44,31 @@ func Compact(dir string) (before, after int64, err error) {
 	return before, after, errors.Join(replace(part, path), src.Close())
 }
 
+// CompactIfMostlyFree is Compact for a file of at least so many bytes of which
+// half or more are free; otherwise it does nothing, and after is 0.
+func CompactIfMostlyFree(dir string, least int64) (before, after int64, err error) {
+	path := filepath.Join(dir, FileName)
+	if before = size(path); before == 0 || before < least {
+		return before, 0, nil
+	}
+	db, err := open(path, &bolt.Options{Timeout: 200 * time.Millisecond, ReadOnly: true, PreLoadFreelist: true})
+	if err != nil {
+		return before, 0, err
+	}
+	used := int64(0)
+	err = db.View(func(tx *bolt.Tx) error {
+		used = tx.Size() - int64(db.Stats().FreePageN)*int64(db.Info().PageSize)
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return before, 0, fmt.Errorf("%s: %w", path, err)
+	}
+	if used > before/2 {
+		return before, 0, nil
+	}
+	return Compact(dir)
+}
+
 func size(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -65,6 +65,8 @@ type Config struct {
 	ToolTimeout      time.Duration // 0: none
 	ImportKeys       map[string]pricing.Credits
 	MetricsNeedKey   bool
+	RetentionDays    int   // of the journal; 0: no limit
+	RetentionBytes   int64 // of the state file that are in use; 0: no limit
 }
 
 // Tool is what the owner has set for one tool.
@@ -89,7 +91,7 @@ func Defaults() All {
 		Static: Static{Host: "127.0.0.1", Port: 3402, LogLevel: "info", LogFormat: "text", Separator: ":",
 			RequestTimeout: 30 * time.Second, HeaderTimeout: 10 * time.Second, KeepAlive: 65 * time.Second, MaxConnections: 10000},
 		Config: Config{Name: "PayGate", DefaultCredits: 1, Tools: map[string]Tool{}, GlobalRateLimit: 60,
-			AdminRateLimit: 120, SessionRateLimit: 60, PublicRateLimit: 300, CORSMaxAge: 86400, CustomHeaders: map[string]string{}, ImportKeys: map[string]pricing.Credits{}},
+			AdminRateLimit: 120, SessionRateLimit: 60, PublicRateLimit: 300, CORSMaxAge: 86400, RetentionDays: 90, RetentionBytes: 10_000_000_000, CustomHeaders: map[string]string{}, ImportKeys: map[string]pricing.Credits{}},
 	}
 }
 

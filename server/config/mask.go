@@ -24,7 +24,8 @@ func (a *All) Masked() map[string]any {
 		"cors":             map[string]any{"origin": orEmpty(a.CORSOrigin), "credentials": a.CORSCredentials, "maxAge": a.CORSMaxAge},
 		"requestTimeoutMs": a.RequestTimeout.Milliseconds(), "headersTimeoutMs": a.HeaderTimeout.Milliseconds(), "keepAliveTimeoutMs": a.KeepAlive.Milliseconds(),
 		"maxConnections": a.MaxConnections, "adminRateLimit": a.AdminRateLimit, "sessionRateLimit": a.SessionRateLimit, "publicRateLimit": a.PublicRateLimit,
-		"toolTimeoutMs": a.ToolTimeout.Milliseconds(), "toolSeparator": a.Separator, "metricsNeedKey": a.MetricsNeedKey}
+		"toolTimeoutMs": a.ToolTimeout.Milliseconds(), "toolSeparator": a.Separator, "metricsNeedKey": a.MetricsNeedKey,
+		"retentionDays": a.RetentionDays, "retentionMaxBytes": a.RetentionBytes}
 	if len(a.Servers) == 1 { // as clients of one server know it
 		out["serverCommand"], out["serverArgs"], out["remoteUrl"] = stars(a.Servers[0].Command), starsEach(a.Servers[0].Args), maskURL(a.Servers[0].URL)
 	}

@@ -178,6 +178,7 @@ func schema(a *All) settings {
 		"sessionRateLimit": whole(&a.SessionRateLimit, 0, 1_000_000), "publicRateLimit": whole(&a.PublicRateLimit, 0, 1_000_000),
 		"toolTimeoutMs": span(&a.ToolTimeout, time.Millisecond, 86_400_000), "toolSeparator": word(&a.Separator, ":", "_", "/", ".", "-"),
 		"importKeys": imports(&a.ImportKeys), "metricsNeedKey": yes(&a.MetricsNeedKey),
+		"retentionDays": whole(&a.RetentionDays, 0, 36500), "retentionMaxBytes": whole(&a.RetentionBytes, 0, math.MaxInt64),
 	}
 	return s
 }

@@ -66,6 +66,41 @@ func once[T any](ctx context.Context, d *Directory, fn func(tx *ledger.Tx, a api
 	return out, err
 }
 
+// mostAnswerAge is how long an Idempotency-Key gives the first answer again.
+// After that the ledger itself still refuses what was done already.
+const mostAnswerAge = 30 * 24 * time.Hour
+
+// ForgetAnswers deletes answers that nobody asks for again, some at a time.
+func (d *Directory) ForgetAnswers(ctx context.Context) error {
+	const atOnce = 500
+	for more := true; more; {
+		err := d.opts.Book.Apply(ctx, func(tx *ledger.Tx) error {
+			var old []string
+			for a, err := range answers().All(tx, "") {
+				if err != nil {
+					return err
+				}
+				if tx.Now().Sub(a.At) > mostAnswerAge {
+					if old = append(old, a.ID); len(old) == atOnce {
+						break
+					}
+				}
+			}
+			for _, id := range old {
+				if err := answers().Delete(tx, id); err != nil {
+					return err
+				}
+			}
+			more = len(old) == atOnce
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // entryID names a money operation's entry: by its Idempotency-Key if there is
 // one, so that the ledger itself refuses a second one.
 func (d *Directory) entryID(kind string, a api.Actor) (string, error) {

@@ -38,7 +38,8 @@ type keyReport struct {
 	Reasons   map[string]int  `json:"denyReasons"`
 	Series    []hourUse       `json:"timeSeries"`
 	Recent    []recentCall    `json:"recentEvents"`
-	Oldest    *time.Time      `json:"oldestData"`
+	Months    []monthUse      `json:"months"`     // of the key's whole life, whatever since says
+	Oldest    *time.Time      `json:"oldestData"` // what was before is only in Months
 }
 
 type keyReportIn struct {
@@ -80,6 +81,9 @@ func (p *Reports) ofOneKey(ctx context.Context, in keyReportIn) (keyReport, erro
 		out.Series = append(out.Series, hourUse{time.Unix(hour*3600, 0).UTC(), *u})
 	}
 	slices.SortFunc(out.Series, func(a, b hourUse) int { return a.Hour.Compare(b.Hour) })
+	if out.Months, err = p.statement(ctx, k.ID); err != nil {
+		return out, err
+	}
 	return out, p.recent(ctx, k.ID, since, &out)
 }
 

@@ -71,6 +71,15 @@ func (r *rig) open() {
 	}
 }
 
+// reopen is a restart.
+func (r *rig) reopen() {
+	r.t.Helper()
+	if err := r.book.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.open()
+}
+
 type seeded struct{ *rand.Rand }
 
 func (s seeded) Read(b []byte) (int, error) {

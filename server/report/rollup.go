@@ -25,15 +25,17 @@ type Rollup struct {
 	size int // events of a segment
 
 	mu     sync.Mutex
-	closed []span    // oldest first
+	base   uint64    // the journal began here at start
+	day    int64     // UTC, of the newest event
+	closed []Span    // oldest first
 	open   *segment  // of what came after the last closed one
 	oldest time.Time // of what was there at start, for as long as it is not added up
 }
 
-// span is where a closed segment is.
-type span struct {
-	first, last uint64
-	from, to    time.Time
+// Span is where a closed segment is.
+type Span struct {
+	First, Last uint64
+	From, To    time.Time
 }
 
 const (
@@ -44,56 +46,63 @@ const (
 
 // NewRollup finds the segments that are kept, and says by After where to go on.
 func NewRollup(db *store.DB, j *journal.Journal, log *slog.Logger, size int) (*Rollup, error) {
-	r := &Rollup{db: db, j: j, log: log, size: cmp.Or(size, segmentEvents)}
-	oldest, err := j.Page(0, 1)
-	if err != nil {
-		return nil, fmt.Errorf("roll-up: %w", err)
-	}
-	err = db.View(func(s *store.Snapshot) error {
+	r := &Rollup{db: db, j: j, log: log, size: cmp.Or(size, segmentEvents), base: 1}
+	err := db.View(func(s *store.Snapshot) error {
+		s.Ascend(journal.Bucket, nil, func(k, _ []byte) bool {
+			r.base = journal.FirstOf(k)
+			return false
+		})
 		s.Ascend(bucketSegments, nil, func(k, _ []byte) bool {
-			if at, ok := spanOf(k); ok && len(oldest) > 0 && at.last >= oldest[0].Seq {
+			if at, ok := spanOf(k); ok && at.First >= r.base { // the journal has all of it
 				r.closed = append(r.closed, at)
 			}
 			return true
 		})
 		return nil
 	})
-	if len(oldest) > 0 {
-		r.oldest = when(oldest[0])
+	if err != nil {
+		return nil, fmt.Errorf("roll-up: %w", err)
+	}
+	first, err := j.Page(r.base-1, 1)
+	if err != nil {
+		return nil, fmt.Errorf("roll-up: %w", err)
+	}
+	if len(first) > 0 {
+		r.oldest = when(first[0])
 	}
 	r.open = newSegment(r.next())
-	return r, err
+	return r, nil
 }
 
 // key is a span as the key of its segment: found without reading it.
-func (s span) key() []byte {
-	b := binary.BigEndian.AppendUint64(nil, s.first)
-	b = binary.BigEndian.AppendUint64(b, s.last)
-	b = binary.BigEndian.AppendUint64(b, uint64(s.from.UnixMilli()))
-	return binary.BigEndian.AppendUint64(b, uint64(s.to.UnixMilli()))
+func (s Span) key() []byte {
+	b := binary.BigEndian.AppendUint64(nil, s.First)
+	b = binary.BigEndian.AppendUint64(b, s.Last)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.From.UnixMilli()))
+	return binary.BigEndian.AppendUint64(b, uint64(s.To.UnixMilli()))
 }
 
-func spanOf(key []byte) (span, bool) {
+func spanOf(key []byte) (Span, bool) {
 	if len(key) != 32 {
-		return span{}, false
+		return Span{}, false
 	}
 	n := func(i int) uint64 { return binary.BigEndian.Uint64(key[8*i:]) }
-	return span{n(0), n(1), time.UnixMilli(int64(n(2))).UTC(), time.UnixMilli(int64(n(3))).UTC()}, true
+	return Span{n(0), n(1), time.UnixMilli(int64(n(2))).UTC(), time.UnixMilli(int64(n(3))).UTC()}, true
 }
 
 // next is the number after the last closed segment. Behind mu.
 func (r *Rollup) next() uint64 {
 	if n := len(r.closed); n > 0 {
-		return r.closed[n-1].last + 1
+		return r.closed[n-1].Last + 1
 	}
-	return 0
+	return r.base
 }
 
 // After is the number after which Add has seen nothing.
 func (r *Rollup) After() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return max(r.next(), r.open.Last+1, 1) - 1
+	return max(r.next(), r.open.Last+1) - 1
 }
 
 // Add counts the next event of the journal. Only the one reader behind the
@@ -104,8 +113,19 @@ func (r *Rollup) Add(e *journal.Event) {
 	if e.Seq < r.next() || e.Seq <= r.open.Last {
 		return
 	}
+	if day := e.At.Unix() / (24 * 3600); day != r.day { // so that retention can forget day by day
+		r.finish()
+		r.day = day
+	}
 	r.open.add(e)
-	if over := r.open.Events - r.size; over < 0 || over%retryEvery != 0 {
+	if over := r.open.Events - r.size; over >= 0 && over%retryEvery == 0 {
+		r.finish()
+	}
+}
+
+// finish closes the open segment, if it can. Behind mu.
+func (r *Rollup) finish() {
+	if r.open.Events == 0 {
 		return
 	}
 	if err := r.close(); err != nil { // it is tried again, and reports read what is in memory
@@ -119,7 +139,7 @@ func (r *Rollup) close() error {
 	if err != nil {
 		return err
 	}
-	at := span{r.open.First, r.open.Last, r.open.From, r.open.To.Add(time.Millisecond - 1).Truncate(time.Millisecond)}
+	at := Span{r.open.First, r.open.Last, r.open.From, r.open.To.Add(time.Millisecond - 1).Truncate(time.Millisecond)}
 	if err := r.db.Update(func(tx *store.Tx) error { return tx.Append(bucketSegments, at.key(), raw) }); err != nil {
 		return err
 	}
@@ -128,42 +148,16 @@ func (r *Rollup) close() error {
 	return nil
 }
 
-// Forget deletes the segments whose events are all below a number.
-func (r *Rollup) Forget(ctx context.Context, before uint64) error {
-	for ctx.Err() == nil {
-		r.mu.Lock()
-		if len(r.closed) == 0 || r.closed[0].last >= before {
-			r.mu.Unlock()
-			return nil
-		}
-		oldest := r.closed[0]
-		r.closed = slices.Clone(r.closed[1:])
-		r.mu.Unlock()
-		if err := r.db.Update(func(tx *store.Tx) error { return tx.Delete(bucketSegments, oldest.key()) }); err != nil {
-			return fmt.Errorf("roll-up: %w", err)
-		}
-	}
-	return ctx.Err()
-}
-
-// Boundary is the first number of the newest segment all of whose events, and
-// all before, are older than t: where the journal can be cut without leaving
-// half a segment.
-func (r *Rollup) Boundary(t time.Time) uint64 {
+// Spans are the closed segments, oldest first: where the journal can be cut
+// without leaving half a segment.
+func (r *Rollup) Spans() []Span {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cut := uint64(0)
-	for _, at := range r.closed {
-		if !at.to.Before(t) {
-			break
-		}
-		cut = at.last + 1
-	}
-	return cut
+	return slices.Clone(r.closed)
 }
 
 // load reads a closed segment; nil if it has been forgotten since.
-func (r *Rollup) load(at span) (*segment, error) {
+func (r *Rollup) load(at Span) (*segment, error) {
 	var raw []byte
 	err := r.db.View(func(s *store.Snapshot) error {
 		raw = bytes.Clone(s.Get(bucketSegments, at.key()))
@@ -221,7 +215,7 @@ func (r *Rollup) segments(ctx context.Context, w window, fn func(*segment) error
 		return err
 	}
 	if open != nil {
-		if err := r.one(ctx, w, span{open.First, open.Last, open.From, open.To}, open, fn); err != nil {
+		if err := r.one(ctx, w, Span{open.First, open.Last, open.From, open.To}, open, fn); err != nil {
 			return err
 		}
 	}
@@ -252,12 +246,12 @@ func rest(ctx context.Context) error {
 }
 
 // one gives one segment: whole, as far as it lies in the window, or not at all.
-func (r *Rollup) one(ctx context.Context, w window, at span, s *segment, fn func(*segment) error) (err error) {
+func (r *Rollup) one(ctx context.Context, w window, at Span, s *segment, fn func(*segment) error) (err error) {
 	switch {
-	case w.misses(at.from, at.to):
+	case w.misses(at.From, at.To):
 		return nil
-	case !w.covers(at.from, at.to):
-		return r.raw(ctx, w, at.first, at.last, fn)
+	case !w.covers(at.From, at.To):
+		return r.raw(ctx, w, at.First, at.Last, fn)
 	case s == nil:
 		if s, err = r.load(at); err != nil || s == nil {
 			return err
@@ -303,13 +297,13 @@ func (r *Rollup) before(t time.Time) uint64 {
 	defer r.mu.Unlock()
 	seq := uint64(0)
 	if len(r.closed) > 0 {
-		seq = max(r.closed[0].first, 1) - 1
+		seq = max(r.closed[0].First, 1) - 1
 	}
 	for _, at := range r.closed {
-		if !at.to.Before(t) {
+		if !at.To.Before(t) {
 			break
 		}
-		seq = at.last
+		seq = at.Last
 	}
 	return seq
 }
@@ -320,7 +314,7 @@ func (r *Rollup) Oldest() time.Time {
 	defer r.mu.Unlock()
 	switch {
 	case len(r.closed) > 0:
-		return r.closed[0].from
+		return r.closed[0].From
 	case r.open.Events > 0:
 		return r.open.From
 	}
