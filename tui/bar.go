@@ -24,6 +24,7 @@ type bar struct {
 	enter    func(text string) tea.Cmd
 	esc      func() tea.Cmd
 	nudge    func(by int64) // a number: the arrows change it
+	literal  bool           // + and - are typed, whatever nudge does
 	whole    bool           // the first thing typed replaces what is there
 	mistake  error
 	mistaken int
@@ -79,7 +80,7 @@ func step(press string) int64 {
 }
 
 func (b *bar) press(press, text string) tea.Cmd {
-	if by := step(press); by != 0 && b.nudge != nil {
+	if by := step(press); by != 0 && b.nudge != nil && !(b.literal && text != "") {
 		b.nudge(by)
 		return nil
 	}

@@ -17,8 +17,29 @@ type field struct {
 	// beside the field while it is typed.
 	hint     func(value string) (string, error)
 	complete func(value string) []string
+	choices  []string // when set, one of them: ← and → change it, nothing is typed
+	wide     bool     // the value takes the whole line; there is no hint
+	expect   string   // what a wide field waits for, shown as it is typed
 	touched  bool
 	fault    string
+}
+
+// choice is a field in which one of a few things is chosen.
+func choice(name, hint string, choices ...string) *field {
+	f := &field{name: name, choices: choices, hint: func(string) (string, error) { return hint, nil }}
+	f.line.Set(choices[0])
+	return f
+}
+
+// turn chooses the next or the one before.
+func (x *field) turn(by int) {
+	for i, c := range x.choices {
+		if c == x.line.String() {
+			x.line.Set(x.choices[(i+by+len(x.choices))%len(x.choices)])
+			return
+		}
+	}
+	x.line.Set(x.choices[0])
 }
 
 // form is a page of fields with what they would do and the command line that
@@ -27,6 +48,7 @@ type form struct {
 	m      *Model
 	title  string
 	note   string
+	head   func(w, h int) [][]paint.Span // above the fields, in at most h lines
 	fields []*field
 	at     int // len(fields): the button; one more: cancel
 	button string
@@ -75,15 +97,25 @@ func (f *form) Press(press, text string) (bool, tea.Cmd) {
 			return true, nil
 		}
 		return false, f.send()
-	case "left", "right":
+	case "left", "right", "space":
 		if f.at >= n {
 			f.at = n + (f.at-n+1)%2
 			return false, nil
 		}
-	case "space":
-		press, text = " ", " "
+		if x := f.fields[f.at]; x.choices != nil {
+			by := 1
+			if press == "left" {
+				by = -1
+			}
+			x.turn(by)
+			f.failed = ""
+			return false, nil
+		}
+		if press == "space" {
+			press, text = " ", " "
+		}
 	}
-	if f.at < n {
+	if f.at < n && f.fields[f.at].choices == nil {
 		x := f.fields[f.at]
 		if x.line.Key(press, text) {
 			x.touched, x.fault, f.failed = true, "", ""
@@ -148,17 +180,35 @@ func (f *form) close() {
 	}
 }
 
-func (f *form) Size(w, _ int) (int, int) {
+func (f *form) Size(w, room int) (int, int) {
 	width := min(max(w, 40), 100)
 	if len(f.fields) < 4 {
 		width = min(max(w-4, 40), 66)
 	}
-	return width, 5 + len(f.fields) + len(commandLines(f.cli(f.values()), width-9))
+	h := f.rows(width)
+	if f.head != nil {
+		width = min(max(w, 40), 100)
+		h = f.rows(width)
+		h += len(f.head(width, room-h-1)) + 1
+	}
+	return width, h
+}
+
+// rows is how many lines it takes without what stands above the fields.
+func (f *form) rows(w int) int {
+	return 5 + len(f.fields) + len(commandLines(f.cli(f.values()), w-9))
 }
 
 func (f *form) Draw(a paint.Area) {
 	x := a.Text(0, 0, f.title, paint.Strong())
 	a.Text(x+3, 0, f.note, paint.In(paint.Muted))
+	if f.head != nil {
+		lines := f.head(a.W, a.H-f.rows(a.W)-1)
+		for i, line := range lines {
+			a.Spans(1, 2+i, line...)
+		}
+		a = a.From(len(lines) + 1)
+	}
 	label := 12
 	for _, y := range f.fields {
 		label = max(label, paint.Width(y.name)+4)
@@ -172,13 +222,7 @@ func (f *form) Draw(a paint.Area) {
 			st = paint.In(paint.Accent)
 		}
 		row.Text(2, 0, x.name, st)
-		box := row.Sub(label, 0, value, 1)
-		if i == f.at {
-			x.line.Draw(box, "", paint.Strong())
-		} else {
-			box.Text(0, 0, x.line.String(), paint.Style{})
-		}
-		f.drawHint(row.Sub(label+value+1, 0, row.W, 1), x)
+		x.draw(row.From(0).Sub(label, 0, a.W-label, 1), value, i == f.at)
 		row.Zone(0, 0, row.W, 1, fieldHit{i})
 	}
 	y := 3 + len(f.fields)
@@ -191,7 +235,43 @@ func (f *form) Draw(a paint.Area) {
 	drawCommand(a.From(y+2), "same as  ", f.cli(f.values()))
 }
 
-func (f *form) drawHint(a paint.Area, x *field) {
+// draw writes the value, in value cells, and the hint beside it.
+func (x *field) draw(a paint.Area, value int, focus bool) {
+	box := a.Sub(0, 0, value, 1)
+	if x.wide {
+		box = a
+	}
+	switch {
+	case x.choices != nil:
+		st := paint.Style{Bold: focus}
+		arrows := paint.In(paint.Muted)
+		if focus {
+			arrows = paint.In(paint.Accent)
+		}
+		end := box.Spans(0, 0, paint.Span{S: "‹ ", St: arrows}, paint.Span{S: x.line.String(), St: st}, paint.Span{S: " ›", St: arrows})
+		value = max(value, end)
+	case focus:
+		x.line.Draw(box, x.ghost(), paint.Strong())
+	default:
+		box.Text(0, 0, x.line.String(), paint.Style{})
+	}
+	if !x.wide || x.fault != "" {
+		x.drawHint(a.Sub(value+1, 0, a.W, 1))
+	}
+}
+
+// ghost is what has to be typed in a wide field, as far as it is not there yet.
+func (x *field) ghost() string {
+	if x.expect == "" {
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(x.expect, x.line.String()); ok {
+		return rest
+	}
+	return ""
+}
+
+func (x *field) drawHint(a paint.Area) {
 	if x.fault != "" {
 		a.Text(0, 0, x.fault, paint.In(paint.Bad))
 		return

@@ -170,7 +170,7 @@ func (m *Model) headerParts(f *api.Live) (left, right []part) {
 	if f.Version != "" {
 		left = append(left, part{8, []paint.Span{{S: paint.Cut(f.Version, 16), St: muted}}})
 	}
-	if f.Name != "" {
+	if f.Name != "" && !strings.EqualFold(f.Name, "PayGate") { // that stands there already
 		left = append(left, part{7, []paint.Span{{S: paint.CutMiddle(f.Name, 24)}}})
 	}
 	if m.feed.down(m.now()) {

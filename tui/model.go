@@ -70,7 +70,7 @@ func New(ctx context.Context, o Options) *Model {
 	}
 	m.canvas = paint.New(m.w, m.h, m.theme)
 	m.link = newLink(ctx, o.Client)
-	m.screens = []screen{newOverview(m), newCalls(m), newKeys(m), newPrices(m), newLedger(m), newServers(m), newLogs(m)}
+	m.screens = []screen{newOverview(m), newCalls(m), newKeys(m), newPrices(m), newLaboratory(m), newLedger(m), newServers(m), newLogs(m)}
 	return m
 }
 

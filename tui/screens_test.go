@@ -38,12 +38,12 @@ func scenes() []scene {
 		{"prices", nil, []string{"4"}},
 		{"prices_staged", nil, []string{"4", "j", "+", "+"}},
 		{"prices_review", nil, []string{"4", "j", "+", "w"}},
-		{"ledger", nil, []string{"5"}},
-		{"ledger_entry", nil, []string{"5", "j", "enter"}},
-		{"audit", nil, []string{"5", "a"}},
-		{"servers", nil, []string{"6", "j", "j"}},
-		{"server_form", nil, []string{"6", "a"}},
-		{"logs", nil, []string{"7"}},
+		{"ledger", nil, []string{"6"}},
+		{"ledger_entry", nil, []string{"6", "j", "enter"}},
+		{"audit", nil, []string{"6", "a"}},
+		{"servers", nil, []string{"7", "j", "j"}},
+		{"server_form", nil, []string{"7", "a"}},
+		{"logs", nil, []string{"8"}},
 		{"help", nil, []string{"3", "?"}},
 		{"command", nil, []string{":", "k", "e", "y", "s", " ", "s"}},
 		{"filter_mistake", nil, []string{"2", "/", "~", "t", " ", "r", "e", " ", "&", " ", "~", "d", "e", "n"}},
@@ -54,10 +54,10 @@ func scenes() []scene {
 		{"empty_overview", empty, nil},
 		{"empty_calls", empty, []string{"2"}},
 		{"empty_keys", empty, []string{"3"}},
-		{"empty_ledger", empty, []string{"5"}},
-		{"empty_audit", empty, []string{"5", "a"}},
-		{"empty_servers", empty, []string{"6"}},
-		{"empty_logs", empty, []string{"7"}},
+		{"empty_ledger", empty, []string{"6"}},
+		{"empty_audit", empty, []string{"6", "a"}},
+		{"empty_servers", empty, []string{"7"}},
+		{"empty_logs", empty, []string{"8"}},
 		{"error", fails, nil},
 		{"ascii", func(o *tui.Options, _ *fake.Gateway) { o.ASCII = true }, nil},
 		{"ascii_detail", func(o *tui.Options, _ *fake.Gateway) { o.ASCII = true }, []string{"2", "j", "enter"}},
@@ -105,7 +105,7 @@ func TestOtherSizes(t *testing.T) {
 			inside(t, func(t *testing.T) {
 				d := drive(t, size[0], size[1])
 				defer d.end()
-				for _, view := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+				for _, view := range []string{"1", "2", "3", "4", "5", "6", "7", "8"} {
 					d.press(view)
 					d.wait(300 * time.Millisecond)
 					golden(t, fmt.Sprintf("view%s_%dx%d", view, size[0], size[1]), d.screen())

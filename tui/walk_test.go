@@ -29,7 +29,7 @@ func pressable() []string {
 // line may be too wide, and esc leads out of everything.
 func TestARobotWalksAllKeysInAllViews(t *testing.T) {
 	t.Parallel()
-	for view := range 7 {
+	for view := range 8 {
 		t.Run(fmt.Sprint(view+1), func(t *testing.T) {
 			t.Parallel()
 			inside(t, func(t *testing.T) {
@@ -111,7 +111,7 @@ func FuzzDraw(f *testing.F) {
 			}
 		}
 		d.screen()
-		for view := range 7 {
+		for view := range 8 {
 			for range 5 {
 				press("esc")
 			}
@@ -217,7 +217,7 @@ func TestEveryViewAtManySizes(t *testing.T) {
 			all(m, cmd)
 		}
 	}
-	for _, keys := range [][]string{{"1", "j"}, {"2", "j", "enter"}, {"3"}, {"enter"}, {"esc", "n"}, {"esc", "4", "j", "+"}, {"w"}, {"esc", "5", "j"}, {"6", "j"}, {"7"}, {"?"}, {"esc", "q"}} {
+	for _, keys := range [][]string{{"1", "j"}, {"2", "j", "enter"}, {"3"}, {"enter"}, {"esc", "n"}, {"esc", "4", "j", "+"}, {"w"}, {"esc", "5", "j", "l", "+"}, {"w"}, {"esc", "P"}, {"esc", "v"}, {"esc", "6", "j"}, {"7", "j"}, {"8"}, {"?"}, {"esc", "q"}} {
 		press(keys...)
 		for w := 1; w <= 250; w += 1 + w/8 {
 			for h := 1; h <= 80; h += 1 + h/5 {

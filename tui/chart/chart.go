@@ -274,3 +274,60 @@ func squeeze(grid [][]int, n int) [][]int {
 	}
 	return out
 }
+
+// Curve is one line of Curves: values from 0 to 1, from the lower edge to the
+// upper one; two for each cell, spread over the width when there are fewer.
+type Curve struct {
+	Values []float64
+	Style  paint.Style
+	Dotted bool // every other dot, to tell it from the others without colours
+}
+
+// Curves draws several thin lines into one area; where two meet, the later one
+// gives the colour.
+func Curves(a paint.Area, curves []Curve) {
+	if a.Empty() {
+		return
+	}
+	type dot struct {
+		bits int
+		st   paint.Style
+	}
+	cells := make([]dot, a.W*a.H)
+	for _, c := range curves {
+		last := -1
+		for x, v := range resample(c.Values, a.W*2) {
+			if math.IsNaN(v) {
+				last = -1
+				continue
+			}
+			y := min(max(int(math.Round((1-v)*float64(a.H*4-1))), 0), a.H*4-1)
+			from := y
+			if last >= 0 {
+				from = last
+			}
+			last = y
+			if c.Dotted && x%4 != 0 {
+				continue
+			}
+			if c.Dotted {
+				from = y
+			}
+			for p := min(from, y); p <= max(from, y); p++ { // a step is a line as well
+				cell := &cells[p/4*a.W+x/2]
+				cell.bits |= [2][4]int{{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}}[x%2][p%4]
+				cell.st = c.Style
+			}
+		}
+	}
+	for i, c := range cells {
+		if c.bits == 0 {
+			continue
+		}
+		glyph := string(rune(0x2800 + c.bits))
+		if a.ASCII() {
+			glyph = "*"
+		}
+		a.Text(i%a.W, i/a.W, glyph, c.st)
+	}
+}

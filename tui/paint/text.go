@@ -221,6 +221,8 @@ func plain(r rune) byte {
 		return '\''
 	case '•':
 		return '*'
+	case '○':
+		return 'o'
 	case '≥':
 		return '>'
 	case '≤':

@@ -1,0 +1,178 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"paygate/shadow"
+	"paygate/tui/figure"
+	"paygate/tui/paint"
+)
+
+// stateWord says in a few letters what becomes of a column.
+func (l *laboratory) stateWord(c *column, i int) (string, paint.Tone) {
+	switch {
+	case i == 0 && l.m.feed.shadow():
+		return "not charged", paint.Muted
+	case i == 0:
+		return "charged", paint.OK
+	case c.state == draft:
+		return "draft", paint.Warn
+	case len(c.set) > 0:
+		return "changed", paint.Warn
+	case c.state == shadow.Validated:
+		return "not started", paint.Muted
+	case c.status != nil && c.status.Started != nil && (c.state == shadow.Shadowing || c.state == "reviewed"):
+		return "shadow " + figure.Span(l.m.now().Sub(*c.status.Started)), paint.Accent
+	}
+	return c.state, paint.Accent
+}
+
+func (l *laboratory) shadowLabel() string {
+	c := l.at()
+	switch {
+	case c == nil || l.col == 0 || c.state == draft || len(c.set) > 0:
+		return ""
+	case c.state == shadow.Validated:
+		return "shadow it"
+	case c.state == shadow.Shadowing || c.state == "reviewed":
+		return "stop"
+	}
+	return ""
+}
+
+// verdict is one sentence about the column under the cursor: what it would
+// have collected, and what one can do next.
+func (l *laboratory) verdict() []paint.Span {
+	c := l.at()
+	if c == nil {
+		return nil
+	}
+	muted, strong := paint.In(paint.Muted), paint.Strong()
+	hint := func(text string) paint.Span { return paint.Span{S: text, St: muted} }
+	switch {
+	case l.enact.fault != "":
+		return []paint.Span{{S: "✗ " + l.enact.fault, St: paint.In(paint.Bad)}}
+	case l.col == 0 && len(l.cols) == 1:
+		return []paint.Span{hint("Nothing here is charged before you promote it.")}
+	case l.col == 0:
+		return []paint.Span{{S: "live", St: strong}, hint(" is what candidates are compared with. → goes to one, n copies it into a new one.")}
+	case c.state == draft && len(c.set) == 0:
+		return []paint.Span{{S: c.name, St: strong}, hint(" is a copy of " + c.base + ". + − changes a price, enter types one; w keeps it.")}
+	case c.stale:
+		note := "≈ ignores balances and limits; exact figures follow"
+		if l.enact.done > 0 && l.enact.cancel != nil {
+			note += fmt.Sprintf(", %.0f %% done", l.enact.done*100)
+		}
+		return []paint.Span{{S: c.name, St: strong}, {S: "  " + note, St: paint.In(paint.Warn)}}
+	}
+	r := c.report
+	e := &r.Exact
+	word, wordTone := guardrailWord(r)
+	spans := []paint.Span{{S: c.name, St: strong}, {S: " would have collected "}, {S: figure.Group(int64(e.Candidate.Collectable)), St: strong}, {S: ", "},
+		{S: rise(int64(e.Live.Collectable), int64(e.Candidate.Collectable)), St: paint.In(tone(int64(e.Change.Total)))}}
+	if i := r.Projected.Lift; i != nil {
+		spans = append(spans, paint.Span{S: " [" + signed(i.Low) + ", " + signed(i.High) + "]"})
+	}
+	spans = append(spans, paint.Span{S: ", " + plural(e.Newly.Keys, "key") + " stopped, "}, paint.Span{S: word, St: paint.In(wordTone)})
+	return append(spans, hint("  "+l.next(c)))
+}
+
+// next is what to do about a column, in a few words.
+func (l *laboratory) next(c *column) string {
+	switch {
+	case c.state == draft || len(c.set) > 0:
+		return "w keeps it"
+	case c.state == shadow.Validated:
+		return "s shadows it on what comes"
+	case c.state == shadow.Shadowing || c.state == "reviewed":
+		return "P promotes"
+	}
+	return ""
+}
+
+func (l *laboratory) Status() []paint.Span {
+	if l.state != nil {
+		return l.state.status()
+	}
+	muted := paint.In(paint.Muted)
+	c := l.at()
+	if c == nil {
+		return nil
+	}
+	if c.report == nil || c.stale {
+		if l.enact.summed > 0 && c.sum != nil {
+			return []paint.Span{{S: fmt.Sprintf("≈ over %s in %s ms · re-enacting balances and limits …", plural(l.enact.summed, "call"), figure.Millis(l.enact.sumMs)), St: muted}}
+		}
+		return []paint.Span{{S: "re-enacting …", St: muted}}
+	}
+	r := c.report
+	parts := []string{labWindows()[l.window].name + ", " + plural(r.Attempts, "call"), "coverage " + strings.Replace(figure.Percent(r.Coverage), "100.0", "100", 1), fmt.Sprintf("self-shadow %d", r.SelfDifference), "grade " + r.Grade, figure.Millis(float64(l.enact.took.Microseconds())/1000) + " ms"}
+	st := muted
+	if r.Grade == "C" || r.Coverage < 1 || r.SelfDifference != 0 {
+		st = paint.In(paint.Warn)
+	}
+	out := []paint.Span{{S: strings.Join(parts, " · "), St: st}}
+	switch {
+	case r.SelfDifference != 0:
+		out = append(out, paint.Span{S: " · the live sheet differs from what was charged: no verdict stands", St: paint.In(paint.Bad)})
+	case r.Grade == "C":
+		out = append(out, paint.Span{S: " · many calls were refused: demand is censored", St: paint.In(paint.Warn)})
+	}
+	return out
+}
+
+// teach tells somebody who has no candidate how one comes from shadow mode to
+// a reasoned price, and what of it is done.
+func (l *laboratory) teach(a paint.Area) {
+	f := l.m.feed.frame()
+	muted, accent := paint.In(paint.Muted), paint.In(paint.Accent)
+	a.Rule(0, paint.Span{S: "from calls to a price", St: paint.Strong()})
+	calls := 0
+	if len(l.cols) > 0 && l.cols[0].report != nil {
+		calls = l.cols[0].report.Attempts
+	}
+	mark := func(done bool) paint.Span {
+		if done {
+			return paint.Span{S: "✓ ", St: paint.In(paint.OK)}
+		}
+		return paint.Span{S: "  "}
+	}
+	counted := "no call yet; the lab answers with your own calls"
+	if calls > 0 {
+		counted = plural(calls, "call") + " to try prices on; a verdict wants 1,000 and 14 days"
+	}
+	mode := "shadow mode: calls are counted, nothing is charged"
+	if f.Mode != "shadow" {
+		mode = "calls are charged; S goes to shadow mode, where nobody is refused"
+	}
+	steps := []struct {
+		done bool
+		on   string
+		text string
+	}{
+		{f.Mode == "shadow", "S", mode},
+		{calls > 0, "2", counted},
+		{false, "n", "copies the live prices into a candidate, a column beside live"},
+		{false, "+ −", "change its prices: ≈ sums follow at once, exact figures after"},
+		{false, "w", "keeps it, and shadows it on every call from then on"},
+		{false, "P", "promotes it when its guardrails hold; R takes it back, refunds"},
+	}
+	lines := a.From(1)
+	wide := lines.H >= 9
+	y := 0
+	if wide {
+		for _, l := range paint.Wrap("A candidate is a price sheet that is tried on your own calls. Nobody pays it, agents see no difference in a byte, and the answer says who would have paid what and who would have been refused.", lines.W-2) {
+			lines.Text(1, y, l, paint.Style{})
+			y++
+		}
+		y++
+	}
+	for _, s := range steps {
+		if s.on == "2" {
+			s.on = l.m.tab("Calls")
+		}
+		lines.Spans(1, y, mark(s.done), paint.Span{S: fmt.Sprintf("%-4s", s.on), St: accent}, paint.Span{S: s.text, St: muted})
+		y++
+	}
+}
