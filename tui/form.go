@@ -238,7 +238,7 @@ func (f *form) Draw(a paint.Area) {
 // draw writes the value, in value cells, and the hint beside it.
 func (x *field) draw(a paint.Area, value int, focus bool) {
 	box := a.Sub(0, 0, value, 1)
-	if x.wide {
+	if x.wide || x.choices != nil {
 		box = a
 	}
 	switch {

@@ -24,12 +24,12 @@ type laboratory struct {
 	known   bool
 	fault   string
 	fresh   time.Time
-	col     int    // the column under the cursor
-	list    list   // over tools
-	key     string // the key under the cursor, "plot id"; empty: it stands on a price
-	keys    []lab.Key
-	plot    int // the first of the plots that are shown
-	window  int // of labWindows
+	col     int       // the column under the cursor
+	list    list      // over tools
+	key     string    // the key under the cursor, "plot id"; empty: it stands on a price
+	keys    []lab.Key // of the charts, as they were drawn last
+	plot    int       // the first of the plots that are shown
+	window  int       // of labWindows
 	enact   enactment
 	edit    *edit.Line // of the cell under the cursor, while it is typed
 	state   *statement // one key's calls, when it is open
@@ -208,6 +208,9 @@ func (l *laboratory) take(got api.LabSheets) error {
 		}
 	}
 	l.cols = cols
+	if before == nil && len(cols) > 1 {
+		l.col = 1 // a candidate says more than what is live
+	}
 	l.col = min(l.col, len(cols)-1)
 	l.sortTools()
 	return nil
@@ -322,7 +325,7 @@ func (l *laboratory) stage(change func(lab.Price) lab.Price) tea.Cmd {
 	}
 	c.stale, c.sum = true, nil
 	l.touched = l.m.now()
-	return l.sums()
+	return l.sums(nil)
 }
 
 // editable is the cell that the cursor is on, if it may be changed.

@@ -35,7 +35,8 @@ func (l *laboratory) Draw(a paint.Area) {
 			l.drawPlot(p, (l.plot+i)%len(lab.Plots()))
 		}
 	}
-	verdict.Spans(1, 0, l.verdict()...)
+	spans := l.verdict(a.W)
+	verdict.Spans(1, 0, spans...)
 }
 
 // figures of a column are lines below its prices.
@@ -251,10 +252,7 @@ func (l *laboratory) figure(c *column, i, n int) (string, paint.Tone) {
 	}
 	r := c.report
 	if c.stale || r == nil {
-		if l.enact.fault != "" {
-			return "?", paint.Muted
-		}
-		return "…", paint.Muted
+		return l.unknown()
 	}
 	return exactFigure(r, i, n)
 }
@@ -340,10 +338,19 @@ func (l *laboratory) collected(c *column) (string, paint.Tone) {
 	switch {
 	case !c.stale && c.report != nil:
 		return figure.Short(int64(c.report.Exact.Candidate.Collectable), 12), paint.Text
-	case c.sum != nil:
+	case c.sum != nil && l.enact.summed > 0:
 		return "≈ " + figure.Short(*c.sum, 10), paint.Warn
+	}
+	return l.unknown()
+}
+
+// unknown stands for a figure that is not there: yet, or at all.
+func (l *laboratory) unknown() (string, paint.Tone) {
+	switch {
 	case l.enact.fault != "":
 		return "?", paint.Muted
+	case l.enact.summed == 0 && l.enact.sumMs > 0:
+		return "–", paint.Muted
 	}
 	return "…", paint.Muted
 }

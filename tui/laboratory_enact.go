@@ -19,8 +19,8 @@ type labSums struct {
 }
 
 // sums asks what the calls would cost if nothing were refused: fast enough to
-// follow a key that is held down.
-func (l *laboratory) sums() tea.Cmd {
+// follow a key that is held down. Then, if there is a call at all, comes after.
+func (l *laboratory) sums(after func() tea.Cmd) tea.Cmd {
 	if len(l.cols) == 0 {
 		return nil
 	}
@@ -44,7 +44,10 @@ func (l *laboratory) sums() tea.Cmd {
 			n := int64(got.Credits[i])
 			c.sum = &n
 		}
-		return nil
+		if after == nil || got.Calls == 0 {
+			return nil
+		}
+		return after()
 	})
 }
 
@@ -70,7 +73,7 @@ func (l *laboratory) again() tea.Cmd {
 	if l.enact.from.IsZero() || now.Sub(l.enact.to) >= max(30*time.Second, 20*l.enact.took) {
 		l.renew()
 	}
-	return tea.Batch(l.sums(), l.reenact())
+	return l.sums(l.reenact)
 }
 
 // renew begins a new window, up to now.

@@ -60,7 +60,7 @@ func (l *laboratory) create() tea.Cmd {
 	name.line.Set(l.freeName("candidate"))
 	times := &field{name: "Prices", hint: func(v string) (string, error) {
 		_, err := factor(v)
-		return "all of them times this: 1, 1.2, 80%", err
+		return "all times this: 1, 1.2, 80%", err
 	}}
 	times.line.Set("1")
 	f := &form{m: l.m, title: "New candidate", note: "a copy of " + from.name + ", to change and try", fields: []*field{name, times}, button: "Copy"}
@@ -89,7 +89,7 @@ func (l *laboratory) create() tea.Cmd {
 		l.col, l.key = len(l.cols)-1, ""
 		l.list.to(0)
 		l.touched = l.m.now()
-		return l.sums()
+		return l.sums(nil)
 	}
 	return l.m.open(f)
 }
@@ -120,7 +120,7 @@ func (l *laboratory) keep() tea.Cmd {
 	if c.state != draft {
 		name.line.Set(l.freeName(c.name + "-2"))
 	}
-	start := choice("Shadow", "on every call, as if enforced; agents notice nothing", "from now on", "not yet")
+	start := choice("Shadow", "agents notice nothing", "from now on", "not yet")
 	note := plural(len(c.set), "price") + " other than " + c.base
 	f := &form{m: l.m, title: "Keep as a candidate", note: note, fields: []*field{name, start}, button: "Keep"}
 	f.cli = func(v []string) string {
@@ -177,10 +177,10 @@ func (l *laboratory) discard() tea.Cmd {
 		l.touched = l.m.now()
 		l.m.undos = append(l.m.undos, undo{"prices", func() tea.Cmd {
 			c.set, c.stale, l.touched = old, true, l.m.now()
-			return l.sums()
+			return l.sums(nil)
 		}})
 		l.m.say("%s is as it was  u undoes", c.name)
-		return l.sums()
+		return l.sums(nil)
 	case c.state == draft:
 		l.cols = append(l.cols[:l.col:l.col], l.cols[l.col+1:]...)
 		l.col = min(l.col, len(l.cols)-1)

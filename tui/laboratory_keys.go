@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"paygate/tui/lab"
+	"paygate/tui/paint"
 )
 
 func (l *laboratory) Keys() []key {
@@ -35,7 +36,7 @@ func (l *laboratory) Keys() []key {
 		key{on: "R", label: "roll back", help: "make the prices before live again, and refund each key to the credit", acts: true, do: func(string) tea.Cmd { return l.rollBack() }},
 		key{on: "x", help: "discard changes, or a draft", acts: true, do: func(string) tea.Cmd { return l.discard() }},
 		key{on: "y", help: "copy the command that shows this report", do: func(string) tea.Cmd { return l.copyCommand() }},
-		key{on: "r", help: "re-enact again up to now", do: func(string) tea.Cmd { l.renew(); return tea.Batch(l.sums(), l.reenact()) }},
+		key{on: "r", help: "re-enact again up to now", do: func(string) tea.Cmd { l.renew(); return l.sums(l.reenact) }},
 		key{on: "esc", help: "back to the prices", do: func(string) tea.Cmd { l.key = ""; return nil }},
 		key{on: moveKeys, show: "j k g G", help: "move over the prices and on to the keys in the charts", do: l.move},
 	)
@@ -60,8 +61,16 @@ func (l *laboratory) across(press string) tea.Cmd {
 	return nil
 }
 
+// find lists the keys of the charts that are shown, as they stand now.
+func (l *laboratory) find() {
+	if w, h := l.m.w, l.m.h-4; h > 0 {
+		l.Draw(paint.New(w, h, l.m.theme).All())
+	}
+}
+
 // move goes over the prices, and below them over the keys of the charts.
 func (l *laboratory) move(press string) tea.Cmd {
+	l.find()
 	at := -1
 	for i, k := range l.keys {
 		if l.key == k.Plot+" "+k.ID {
@@ -107,7 +116,7 @@ func (l *laboratory) widen() tea.Cmd {
 	for _, c := range l.cols {
 		c.sum = nil
 	}
-	return tea.Batch(l.sums(), l.reenact())
+	return l.sums(l.reenact)
 }
 
 // begin edits the cell under the cursor in place.

@@ -235,9 +235,14 @@ func guardrailLines(all []shadow.Guardrail, p promotion, w, h int) [][]paint.Spa
 		case !g.Pass && p.blocks(g):
 			mark, tone = "✗ ", paint.Bad
 		case !g.Pass:
-			mark, tone, limit = "! ", paint.Warn, "warns only"
+			mark, tone = "! ", paint.Warn
+			if g.Blocks == shadow.BlocksNothing {
+				limit += ", warns only"
+			} else {
+				limit += ", unattended"
+			}
 		}
-		line := []paint.Span{{S: mark, St: paint.In(tone)}, {S: fmt.Sprintf("%-36s", lab.Words(g.Name))}, {S: fmt.Sprintf("%-16s", lab.Value(g.Name, g.Value)), St: paint.In(tone)}, {S: limit, St: muted}}
+		line := []paint.Span{{S: mark, St: paint.In(tone)}, {S: padded(lab.Words(g.Name), 38)}, {S: padded(lab.Value(g.Name, g.Value), 14), St: paint.In(tone)}, {S: limit, St: muted}}
 		if g.Pass {
 			good = append(good, line)
 		} else {
@@ -302,7 +307,7 @@ func (l *laboratory) rollBack() tea.Cmd {
 			return nil
 		}
 		refund := fmt.Sprintf("%s credits to %s", figure.Group(int64(got.Total)), plural(len(got.Keys), "key"))
-		back := choice("Refund", "what calls cost more than at the old prices", refund, "nothing")
+		back := choice("Refund", "what they paid more", refund, "nothing")
 		typed := &field{name: "Type", wide: true, expect: "roll back " + got.Name}
 		f := &form{m: l.m, title: "Roll back " + got.Name + "?", note: "the prices before it are live again", fields: []*field{back, typed}, button: "Roll back"}
 		f.cli = func(v []string) string {

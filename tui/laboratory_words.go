@@ -43,7 +43,7 @@ func (l *laboratory) shadowLabel() string {
 
 // verdict is one sentence about the column under the cursor: what it would
 // have collected, and what one can do next.
-func (l *laboratory) verdict() []paint.Span {
+func (l *laboratory) verdict(w int) []paint.Span {
 	c := l.at()
 	if c == nil {
 		return nil
@@ -53,10 +53,12 @@ func (l *laboratory) verdict() []paint.Span {
 	switch {
 	case l.enact.fault != "":
 		return []paint.Span{{S: "✗ " + l.enact.fault, St: paint.In(paint.Bad)}}
+	case l.enact.summed == 0 && l.enact.sumMs > 0:
+		return []paint.Span{hint("No call in this window: t looks further back, " + l.m.tab("Calls") + " says how to send one.")}
 	case l.col == 0 && len(l.cols) == 1:
 		return []paint.Span{hint("Nothing here is charged before you promote it.")}
 	case l.col == 0:
-		return []paint.Span{{S: "live", St: strong}, hint(" is what candidates are compared with. → goes to one, n copies it into a new one.")}
+		return []paint.Span{{S: "live", St: strong}, hint(" is what candidates are compared with. → goes to one, n copies it.")}
 	case c.state == draft && len(c.set) == 0:
 		return []paint.Span{{S: c.name, St: strong}, hint(" is a copy of " + c.base + ". + − changes a price, enter types one; w keeps it.")}
 	case c.stale:
@@ -74,8 +76,15 @@ func (l *laboratory) verdict() []paint.Span {
 	if i := r.Projected.Lift; i != nil {
 		spans = append(spans, paint.Span{S: " [" + signed(i.Low) + ", " + signed(i.High) + "]"})
 	}
-	spans = append(spans, paint.Span{S: ", " + plural(e.Newly.Keys, "key") + " stopped, "}, paint.Span{S: word, St: paint.In(wordTone)})
-	return append(spans, hint("  "+l.next(c)))
+	spans = append(spans, paint.Span{S: ", " + figure.Group(int64(e.Newly.Keys)) + " stopped, "}, paint.Span{S: word, St: paint.In(wordTone)})
+	n := 2
+	for _, s := range spans {
+		n += paint.Width(s.S)
+	}
+	if next := "   " + l.next(c); n+paint.Width(next) < w {
+		spans = append(spans, hint(next))
+	}
+	return spans
 }
 
 // next is what to do about a column, in a few words.
@@ -99,6 +108,9 @@ func (l *laboratory) Status() []paint.Span {
 	c := l.at()
 	if c == nil {
 		return nil
+	}
+	if l.enact.summed == 0 && l.enact.sumMs > 0 {
+		return []paint.Span{{S: labWindows()[l.window].name + ", no call", St: muted}}
 	}
 	if c.report == nil || c.stale {
 		if l.enact.summed > 0 && c.sum != nil {
@@ -155,8 +167,7 @@ func (l *laboratory) teach(a paint.Area) {
 		{calls > 0, "2", counted},
 		{false, "n", "copies the live prices into a candidate, a column beside live"},
 		{false, "+ −", "change its prices: ≈ sums follow at once, exact figures after"},
-		{false, "w", "keeps it, and shadows it on every call from then on"},
-		{false, "P", "promotes it when its guardrails hold; R takes it back, refunds"},
+		{false, "w P", "keeps and shadows it; promotes it if its guardrails hold"},
 	}
 	lines := a.From(1)
 	wide := lines.H >= 9

@@ -28,6 +28,7 @@ type Gateway struct {
 	Role    string
 	Empty   bool // no keys, no calls, no entries
 	NoLinks bool // no servers
+	NoLab   bool // no candidates
 
 	mu    sync.Mutex
 	keys  []api.KeyRow
@@ -38,6 +39,7 @@ type Gateway struct {
 	proof api.Proof
 	cut   error // the stream ends with it
 	no    error // changes are refused with it
+	lab   []*sheet
 }
 
 // New makes a gateway with n keys.
@@ -51,6 +53,7 @@ func New(n int, now func() time.Time) *Gateway {
 	for i, t := range tools() {
 		g.price.Tools = append(g.price.Tools, api.PriceRow{Tool: t.name, Known: true, Own: true, PerCall: t.price, CallsPerHour: t.share * 3600 * 3, CreditsPerHour: t.share * 3600 * 3 * float64(t.price), PerKBOut: int64(i / 9)})
 	}
+	g.lab = candidates(at)
 	proved := at.Add(-3 * time.Second)
 	g.proof = api.Proof{At: &proved, OK: true, Events: 10_482_113, Entries: 10_482_113, Balances: n}
 	return g
@@ -133,7 +136,8 @@ func (g *Gateway) Do(ctx context.Context, method, path string, in, out any) erro
 	if method != "GET" && g.no != nil {
 		return g.no
 	}
-	if method != "GET" {
+	question := path == "/admin/shadow/sums" || path == "/admin/shadow/replay"
+	if method != "GET" && !question {
 		g.Asked = append(g.Asked, method+" "+path+" "+string(body))
 	}
 	u, err := url.Parse(path)
@@ -195,6 +199,9 @@ func (g *Gateway) answer(method string, u *url.URL, body []byte) (any, error) {
 		return map[string]any{"allowed": true, "creditsRequired": 12, "creditsAvailable": 412, "creditsAfter": 400}, nil
 	case "POST /admin/servers/restart", "POST /admin/servers/drain", "POST /admin/servers", "DELETE /admin/servers":
 		return map[string]string{}, nil
+	}
+	if strings.HasPrefix(u.Path, "/admin/shadow") {
+		return g.labAnswer(method, u, body)
 	}
 	if id, ok := strings.CutPrefix(u.Path, "/admin/calls/"); ok {
 		return g.detail(id), nil

@@ -53,12 +53,21 @@ func Bills(a paint.Area, d *Data) []Key {
 }
 
 func billRow(a paint.Area, y int, k *shadow.KeyRow, tone paint.Tone) {
-	name := max(min(22, a.W-12), 6)
+	name := max(min(22, a.W-20), 6)
 	a.Fit(1, y, name, paint.CutMiddle(paint.Clean(k.Name), name), paint.Style{})
-	a.Right(1+name+9, y, 9, change(k), paint.In(tone))
-	if room := a.W - name - 12; room >= 6 && k.Tool != "" {
-		a.Text(name+11, y, paint.CutTool(paint.Clean(k.Tool), room), paint.In(paint.Muted))
+	a.Right(1+name+10, y, 9, short(int64(k.Candidate-k.Live)), paint.In(tone))
+	a.Right(1+name+18, y, 8, change(k), paint.In(tone))
+	if room := a.W - name - 21; room >= 6 && k.Tool != "" {
+		a.Text(name+20, y, paint.CutTool(paint.Clean(k.Tool), room), paint.In(paint.Muted))
 	}
+}
+
+// short is a change with its sign in eight cells.
+func short(n int64) string {
+	if n > 0 {
+		return "+" + figure.Short(n, 7)
+	}
+	return figure.Short(n, 8)
 }
 
 func change(k *shadow.KeyRow) string {

@@ -278,7 +278,7 @@ func Heat(a paint.Area, d *Data) []Key {
 			glyph, tone := heat(float64(n)/float64(top), a.ASCII())
 			number := ""
 			if cell >= 10 {
-				number = figure.Short(n, 6)
+				number = figure.Short(n, 5)
 			}
 			blocks := cell - 2 - paint.Width(number)
 			a.Text(name+2+i*cell, y+1, strings.Repeat(glyph, max(blocks, 1)), paint.In(tone))

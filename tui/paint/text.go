@@ -197,7 +197,7 @@ func plain(r rune) byte {
 		return '~'
 	case '·', '│', '┤', '├', '╎':
 		return '|'
-	case '–', '−', '─', '╌', '━', '╸', '→':
+	case '–', '−', '─', '╌', '━', '╸':
 		return '-'
 	case '░':
 		return ':'
@@ -205,13 +205,13 @@ func plain(r rune) byte {
 		return '='
 	case '▓', '█', '▊', '▌':
 		return '#'
-	case '▲':
+	case '▲', '↑':
 		return '^'
-	case '▼':
+	case '▼', '↓':
 		return 'v'
-	case '‹', '≈':
+	case '‹', '≈', '←':
 		return '<'
-	case '›':
+	case '›', '→':
 		return '>'
 	case '╭', '╮', '╰', '╯':
 		return '+'
