@@ -245,7 +245,8 @@ func (l *laboratory) sortTools() {
 		}
 	}
 	slices.SortFunc(tools, func(a, b string) int { return cmp.Or(cmp.Compare(weight[b], weight[a]), cmp.Compare(a, b)) })
-	l.tools = append(tools, "*")
+	tools = append(tools, "*")
+	l.tools = tools
 	l.list.sync(len(l.tools))
 	if l.list.cur < 0 {
 		l.list.to(0)
