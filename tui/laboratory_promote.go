@@ -75,17 +75,7 @@ func (l *laboratory) promotion(c *column, p preview) *form {
 		who = append(who, k[0])
 	}
 	start, keep := choice("Start", "", words...), choice("Old price", "", who...)
-	at := &field{name: "When", hint: func(v string) (string, error) {
-		t, err := moment(v, l.m.now())
-		switch {
-		case err != nil:
-			return "", err
-		case t.IsZero():
-			return "or 2027-01-31 09:00, or in 3d", nil
-		}
-		return t.Local().Format("Mon 2 Jan 2006 15:04"), nil
-	}}
-	at.line.Set("now")
+	at := l.when()
 	typed := &field{name: "Type", wide: true}
 	f := &form{m: l.m, title: "Promote " + c.name + " to live", fields: []*field{start, at, keep, typed}, button: "Promote"}
 	if p.Report != nil {
@@ -129,6 +119,22 @@ func (l *laboratory) promotion(c *column, p preview) *form {
 			return l.fetch()
 		})
 	}
+	return f
+}
+
+// when is the field for the time of a promotion.
+func (l *laboratory) when() *field {
+	f := &field{name: "When", hint: func(v string) (string, error) {
+		t, err := moment(v, l.m.now())
+		switch {
+		case err != nil:
+			return "", err
+		case t.IsZero():
+			return "or 2027-01-31 09:00, or in 3d", nil
+		}
+		return t.Local().Format("Mon 2 Jan 2006 15:04"), nil
+	}}
+	f.line.Set("now")
 	return f
 }
 

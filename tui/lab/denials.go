@@ -220,41 +220,47 @@ func Survival(a paint.Area, d *Data) []Key {
 
 func share(f float64) string { return fmt.Sprintf("%.0f %%", f*100) }
 
-// Heat is what each tool brings under each sheet: a cell is denser for more.
-func Heat(a paint.Area, d *Data) []Key {
-	type row struct {
-		tool string
-		sum  []int64
-		all  int64
-	}
-	byTool := map[string]*row{}
-	known := 0
-	for i, r := range d.Reports {
+// toolRow is what one tool brings under each sheet.
+type toolRow struct {
+	tool string
+	sum  []int64
+	all  int64
+}
+
+// brought are the tools, what brings most first, and the most of any cell; nil
+// while nothing is known.
+func brought(reports []*shadow.Report) (rows []*toolRow, top int64) {
+	byTool := map[string]*toolRow{}
+	for i, r := range reports {
 		if r == nil {
 			continue
 		}
-		known++
 		for _, t := range r.Exact.Tools {
 			w := byTool[t.Tool]
 			if w == nil {
-				w = &row{tool: t.Tool, sum: make([]int64, len(d.Reports))}
+				w = &toolRow{tool: t.Tool, sum: make([]int64, len(reports))}
 				byTool[t.Tool] = w
 			}
 			w.sum[i] = int64(t.Candidate)
 			w.all += int64(t.Candidate)
 		}
 	}
-	if known == 0 {
-		a.Text(1, 0, "… not re-enacted yet", paint.In(paint.Muted))
-		return nil
-	}
-	var rows []*row
-	top := int64(1)
+	top = 1
 	for _, w := range byTool {
 		rows = append(rows, w)
 		top = max(top, slices.Max(w.sum))
 	}
-	slices.SortFunc(rows, func(p, q *row) int { return cmp.Or(cmp.Compare(q.all, p.all), strings.Compare(p.tool, q.tool)) })
+	slices.SortFunc(rows, func(p, q *toolRow) int { return cmp.Or(cmp.Compare(q.all, p.all), strings.Compare(p.tool, q.tool)) })
+	return rows, top
+}
+
+// Heat is what each tool brings under each sheet: a cell is denser for more.
+func Heat(a paint.Area, d *Data) []Key {
+	rows, top := brought(d.Reports)
+	if rows == nil {
+		a.Text(1, 0, "… not re-enacted yet", paint.In(paint.Muted))
+		return nil
+	}
 	name := min(28, max(a.W/3, 8))
 	cell := min((a.W-name-2)/max(len(d.Names), 1), 16)
 	if cell < 3 {
