@@ -47,6 +47,9 @@ func Quote(c *Call, s *Sheet, u *Usage) Charge {
 	if s.rules != nil {
 		return s.rules.quote(c, u)
 	}
+	if c.Repeated {
+		return Charge{}
+	}
 	p := s.Tool(c.Tool)
 	return sum(p.PerCall, p.PerKBIn*kilobytes(c.In), 0)
 }

@@ -51,7 +51,7 @@ func (r *rules) quote(c *Call, u *Usage) Charge {
 	if hold == 0 {
 		hold = p.Max
 	}
-	if hold == 0 || ch.Due == 0 && p.Free != nil {
+	if hold == 0 || ch.Due == 0 && (p.Free != nil || c.Repeated) {
 		return ch
 	}
 	return Charge{Due: hold, Call: min(hold, ch.Call), Input: hold - min(hold, ch.Call)}
@@ -70,9 +70,11 @@ func (r *rules) find(c *Call, before bool) *line {
 // that of a cached answer.
 func (l *line) share(c *Call, before bool) Decimal {
 	switch {
+	case c.Repeated && l.retry == RetryFree:
+		return 0
 	case before:
 		return One
-	case c.Outcome == Lost, c.Outcome == Denied, c.Repeated && l.retry == RetryFree:
+	case c.Outcome == Lost, c.Outcome == Denied:
 		return 0
 	case c.Outcome == Failed && l.billOn != BillAccepted && l.billOn != BillBytes, l.billOn == BillBytes && c.Out == 0:
 		return 0

@@ -30,7 +30,7 @@ func (g *gateway) cost(k key) int64 {
 // until waits for something that happens by itself.
 func (g *gateway) until(what string, done func() bool) {
 	g.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); <-time.After(300 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !done(); <-time.After(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			g.t.Fatalf("it did not happen: %s", what)
 		}

@@ -22,6 +22,7 @@ import (
 
 	"paygate/server/api"
 	"paygate/server/config"
+	"paygate/server/feature/dedup"
 	"paygate/server/feature/live"
 	"paygate/server/gate"
 	"paygate/server/keys"
@@ -66,6 +67,7 @@ type Server struct {
 	rollup   *report.Rollup
 	feed     *live.Feed
 	counters *counters
+	dedup    *dedup.Dedup
 	lab      *shadow.Lab
 	document func() ([]byte, error) // OpenAPI
 
@@ -132,6 +134,9 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Rollup: s.rollup, Now: s.opts.Now, Sheet: sheetOf(s.book.DB()), Proof: s.proofNow, Ended: s.ended})
+	if s.dedup, err = dedup.Open(s.book, s.opts.Now); err != nil {
+		return err
+	}
 	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log, Trace: s.reports.Inspector.See}
 	if err := s.Compile(ctx); err != nil {
 		return err

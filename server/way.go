@@ -26,6 +26,7 @@ func (s *Server) checks(cfg *config.Config, prices *choice) []gate.Check {
 		suspended(),      // may be suspended since
 		ipaccess.Check(), // from where
 		access.Check(),   // which tool
+		s.dedup.Check(),  // asked before: a repetition is not refused for what the first has used up
 		ratelimit.Check(cfg.GlobalRateLimit, func(tool string) int { return cfg.Tools[tool].RateLimit }), // appends windows
 		quota.Check(keys.Quota(cfg.GlobalQuota)),                                                         // appends quotas
 		s.plans(),                                                                                        // appends rates and spending caps of the key\'s plan

@@ -92,25 +92,26 @@ type Attention struct {
 
 // CallRow is one call in a list: GET /admin/calls and Live.Calls.
 type CallRow struct {
-	ID      string            `json:"id"` // req_…
-	Seq     uint64            `json:"seq"`
-	At      time.Time         `json:"at"`
-	KeyID   string            `json:"keyId,omitempty"`
-	Key     string            `json:"key"` // the key's name, or "–" for none
-	Tool    string            `json:"tool"`
-	Server  string            `json:"server,omitempty"`
-	Plan    string            `json:"plan,omitempty"`
-	Tags    map[string]string `json:"tags,omitempty"`
-	IP      string            `json:"ip,omitempty"`
-	Outcome string            `json:"outcome"`          // ok, failed, lost, denied
-	Reason  string            `json:"reason,omitempty"` // why denied, lost or failed; in shadow mode why it would be denied
-	Would   bool              `json:"would,omitempty"`  // shadow mode: Credits is what it would cost, and Reason what would stop it
-	Credits int64             `json:"credits"`
-	TookMs  float64           `json:"tookMs"`
-	GateMs  float64           `json:"gateMs"`
-	In      int64             `json:"in"`
-	Out     int64             `json:"out"`
-	Cached  bool              `json:"cached,omitempty"`
+	ID       string            `json:"id"` // req_…
+	Seq      uint64            `json:"seq"`
+	At       time.Time         `json:"at"`
+	KeyID    string            `json:"keyId,omitempty"`
+	Key      string            `json:"key"` // the key's name, or "–" for none
+	Tool     string            `json:"tool"`
+	Server   string            `json:"server,omitempty"`
+	Plan     string            `json:"plan,omitempty"`
+	Tags     map[string]string `json:"tags,omitempty"`
+	IP       string            `json:"ip,omitempty"`
+	Outcome  string            `json:"outcome"`          // ok, failed, lost, denied
+	Reason   string            `json:"reason,omitempty"` // why denied, lost or failed; in shadow mode why it would be denied
+	Would    bool              `json:"would,omitempty"`  // shadow mode: Credits is what it would cost, and Reason what would stop it
+	Credits  int64             `json:"credits"`
+	TookMs   float64           `json:"tookMs"`
+	GateMs   float64           `json:"gateMs"`
+	In       int64             `json:"in"`
+	Out      int64             `json:"out"`
+	Cached   bool              `json:"cached,omitempty"`
+	Repeated bool              `json:"repeated,omitempty"` // answered with what an earlier request got
 }
 
 // CallPage answers GET /admin/calls?filter=&before=SEQ&limit=.

@@ -19,12 +19,15 @@ func (g *Gate) DoAll(ctx context.Context, w *Way, calls []*Call) (failed int, er
 		c.BatchN, c.BatchI = len(calls), i
 		g.check(w, c)
 	}
-	failed, err = g.reserveAll(calls)
-	if err != nil {
-		return failed, err
+	failed, err = g.reserveFresh(calls)
+	if err == nil && failed >= 0 {
+		err = g.refuseAll(calls, failed)
 	}
-	if failed >= 0 {
-		return failed, g.refuseAll(calls, failed)
+	if err != nil {
+		for _, c := range calls {
+			c.over(err)
+		}
+		return failed, err
 	}
 	var wg sync.WaitGroup
 	for _, c := range calls {
@@ -32,13 +35,41 @@ func (g *Gate) DoAll(ctx context.Context, w *Way, calls []*Call) (failed int, er
 		go func() {
 			defer wg.Done()
 			defer g.trace(c)
-			if err := g.run(ctx, w, c); errors.Is(err, ledger.ErrUnavailable) {
+			if err := g.runOne(ctx, w, c); errors.Is(err, ledger.ErrUnavailable) {
 				c.Result, c.Error = nil, "the gateway could not record this call; it was not charged"
 			}
 		}()
 	}
 	wg.Wait()
 	return -1, nil
+}
+
+// runOne runs one admitted call of a batch, or gives it the answer that an
+// earlier batch under the same name has got.
+func (g *Gate) runOne(ctx context.Context, w *Way, c *Call) (err error) {
+	if c.Again != nil {
+		return g.repeat(ctx, c)
+	}
+	defer func() { c.over(err) }()
+	return g.run(c.begun(ctx), w, c)
+}
+
+// reserveFresh reserves for the calls that repeat none.
+func (g *Gate) reserveFresh(calls []*Call) (failed int, err error) {
+	var fresh []*Call
+	var at []int
+	for i, c := range calls {
+		if c.Again == nil {
+			fresh, at = append(fresh, c), append(at, i)
+		}
+	}
+	if len(fresh) == 0 {
+		return -1, nil
+	}
+	if failed, err = g.reserveAll(fresh); failed >= 0 {
+		failed = at[failed]
+	}
+	return failed, err
 }
 
 // reserveAll reserves for all calls at once, or says which one is refused; it

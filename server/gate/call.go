@@ -30,6 +30,9 @@ type Call struct {
 	Carry   func(string)        // puts the call's id into the request state that its client sends back
 	Resumes string              // id of the parked call that this request continues
 
+	Named Named                         // of the first call of a name; see Named
+	Again func(context.Context) Earlier // of a request that repeats one: waits for how that ended
+
 	Denials []Denial // every failing check, in the order of evaluation
 	Steps   []Step   // what each check and wrap found and how long it took
 

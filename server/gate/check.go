@@ -46,7 +46,7 @@ func (g *Gate) check(w *Way, c *Call) {
 			c.Denials = append(c.Denials, *d)
 		}
 		c.Note(step)
-		if c.Result != nil || d != nil && d.final {
+		if c.Again != nil || d != nil && d.final {
 			return
 		}
 	}

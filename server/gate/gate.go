@@ -46,13 +46,15 @@ type Way struct {
 // an error that wraps mcp.ErrLost, ledger.ErrUnavailable when the disk does
 // not take commits, or another error, which is ours. Money has been settled
 // and is on disk by then, or was never moved.
-func (g *Gate) Do(ctx context.Context, w *Way, c *Call) error {
+func (g *Gate) Do(ctx context.Context, w *Way, c *Call) (err error) {
 	g.begin(w, c)
 	defer g.trace(c)
+	defer func() { c.over(err) }()
 	g.check(w, c)
-	if c.Result != nil { // a check has answered: a repeated request
-		return nil
+	if c.Again != nil {
+		return g.repeat(ctx, c)
 	}
+	ctx = c.begun(ctx)
 	if c.Resumes != "" && len(c.Denials) == 0 {
 		return g.resume(ctx, w, c)
 	}
@@ -109,6 +111,7 @@ func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 		c.Result, err = nil, errAsksInBatch
 	}
 	c.judge(err)
+	c.settling()
 	began := g.Now()
 	c.Settlement = g.Book.Settle(&c.Call)
 	// The commit is waited for even when the client has gone: what happened

@@ -48,6 +48,7 @@ func (g *Gate) park(ctx context.Context, c *Call, p *pending) error {
 	if p.task != "" {
 		c.Ref = TaskRef(c.Key, p.task)
 	}
+	c.settling()
 	if err := g.Book.Park(context.WithoutCancel(ctx), &c.Call, g.Now().Add(p.until)); err != nil {
 		c.Result = nil
 		return fmt.Errorf("call %s: %w", c.ID, err)

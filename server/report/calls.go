@@ -125,7 +125,7 @@ func (p *Reports) chargeLines(c *journal.Call, d *api.CallDetail) error {
 func (p *Reports) Row(e *journal.Event) api.CallRow {
 	c := e.Call
 	r := api.CallRow{ID: c.ID, Seq: e.Seq, At: c.At, KeyID: c.Key, Key: "–", Tool: c.Tool, Server: c.Server, Plan: c.Plan, Tags: c.Tags, IP: c.IP,
-		Outcome: c.Outcome.String(), Would: c.Observed, Credits: Due(c), TookMs: Millis(c.Took), GateMs: Millis(c.Gate), In: c.In, Out: c.Out, Cached: c.Cached}
+		Outcome: c.Outcome.String(), Would: c.Observed, Credits: Due(c), TookMs: Millis(c.Took), GateMs: Millis(c.Gate), In: c.In, Out: c.Out, Cached: c.Cached, Repeated: c.Repeated}
 	if c.Key != "" {
 		r.Key = p.opts.Keys.Name(c.Key)
 	}

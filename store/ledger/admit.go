@@ -166,7 +166,7 @@ func (s *State) book(c *journal.Call, charged pricing.Credits) {
 		s.touch(payer)
 		payer.last = max(payer.last, c.At.UnixMilli())
 		payer.usage.Add(c.Deltas)
-		if answered {
+		if answered && !c.Repeated {
 			payer.calls++
 		}
 	}

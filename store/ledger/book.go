@@ -26,6 +26,9 @@ var (
 type Call struct {
 	journal.Call
 	Price *pricing.Sheet
+	// Beside writes what must be on disk with the settlement, or the parking, of
+	// the call as it is recorded, or not at all. Nil: nothing.
+	Beside func(*store.Tx, *journal.Call) error
 
 	books *State // where it was admitted; nil: nowhere
 	epoch int    // life of the book in which it was admitted
@@ -177,6 +180,9 @@ func (b *Book) Settle(c *Call) Settlement {
 	set.Left = max(0, b.real.of(journal.Account(c.Payer)).available())
 	recorded := c.Call
 	b.append(&journal.Event{Seq: b.seq, At: b.now(), Type: journal.TypeCall, Subject: c.Key, Call: &recorded})
+	if beside := c.Beside; beside != nil {
+		b.writes = append(b.writes, func(tx *store.Tx) error { return beside(tx, &recorded) })
+	}
 	b.unpark(c)
 	return set
 }

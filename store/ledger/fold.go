@@ -60,7 +60,7 @@ func (s *State) notice(c *journal.Call) {
 	}
 	s.touch(o)
 	o.last = max(o.last, c.At.UnixMilli())
-	if c.Outcome == pricing.OK || c.Outcome == pricing.Failed {
+	if (c.Outcome == pricing.OK || c.Outcome == pricing.Failed) && !c.Repeated {
 		o.calls++
 	}
 }

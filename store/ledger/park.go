@@ -27,6 +27,12 @@ func (b *Book) Park(ctx context.Context, c *Call, until time.Time) error {
 		if err := putHold(t.Tx, h); err != nil {
 			return err
 		}
+		if c.Beside != nil {
+			if err := c.Beside(t.Tx, &c.Call); err != nil {
+				return err
+			}
+			c.Beside = nil // it is on disk; the settlement may bring another
+		}
 		b.real.holds[c.ID] = h
 		return nil
 	})

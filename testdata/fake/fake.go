@@ -83,6 +83,7 @@ type server struct {
 	mu      sync.Mutex
 	era     string // which handshake came first
 	asked   int
+	calls   int // of tools, so far
 	hello   json.RawMessage
 	inited  int // how often initialized came
 	level   string

@@ -34,6 +34,7 @@ type Said struct {
 	Answer json.RawMessage `json:"answer,omitempty"`
 	More   json.RawMessage `json:"more,omitempty"` // the answer to a second question
 	Subs   []string        `json:"subs,omitempty"`
+	Calls  int             `json:"calls"` // how many calls have come, this one included
 }
 
 func tools() []map[string]any {
@@ -60,6 +61,10 @@ func (s *server) call(ctx context.Context, m *message) {
 	}
 	_ = json.Unmarshal(m.Params, &p)
 	a, said := p.Args, Said{Who: p.Args.Who, Pid: os.Getpid()}
+	s.mu.Lock()
+	s.calls++
+	said.Calls = s.calls
+	s.mu.Unlock()
 	said.Child = misbehave(p.Name, a)
 	switch p.Name {
 	case "echo":
