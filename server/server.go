@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,7 +152,8 @@ func (s *Server) build(ctx context.Context) error {
 	if err := s.openEndpoint(ctx, eras); err != nil {
 		return err
 	}
-	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile})
+	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile,
+		Dir: filepath.Dir(s.book.DB().Path()), Log: s.opts.Log})
 	s.feed = live.NewFeed(live.Options{Follower: s.follower, Reports: s.reports, Book: s.book, Keys: s.keys, Now: s.opts.Now, Started: s.started,
 		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Ended: s.ended})
 	if _, err := s.lab.Due(ctx); err != nil { // what had its time while nothing ran

@@ -32,6 +32,7 @@ func (x *traffic) call() *ledger.Call {
 	x.calls++
 	c := &ledger.Call{Price: x.sheet}
 	c.ID, c.Key, c.Payer, c.Sheet = fmt.Sprintf("c%d", x.calls), key, string(journal.KeyAccount(key)), x.sheet.Hash()
+	c.Plan = []string{"", "free", "pro"}[int(key[len(key)-1])%3]
 	c.Tool = []string{"plain", "out", "dear"}[x.random.IntN(3)]
 	c.In, c.Observed = x.random.Int64N(5000), x.Shadow()
 	c.Limits = []journal.Limit{{Owner: journal.Account(c.Payer), Kind: journal.KeyRate, Max: 7, Window: time.Minute},

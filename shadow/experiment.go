@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ const (
 // The lab's events. Their Data is a mark.
 const (
 	eventPrefix   = "shadow."
+	eventDiffers  = "shadow.self_difference" // an alarm
 	eventCreated  = "shadow.created"
 	eventStarted  = "shadow.started"
 	eventStopped  = "shadow.stopped"
@@ -78,6 +80,8 @@ type mark struct {
 	Keep      string          `json:"keep,omitempty"`     // who goes on paying by the old sheet
 	By        string          `json:"by,omitempty"`       // who decided what happens without anybody
 	Why       string          `json:"why,omitempty"`      // of what happens without anybody
+
+	Differences int `json:"differences,omitempty"` // of the live prices' shadow from what was charged
 }
 
 // What can be wrong with a request, beside *BadInput, *Blocked and
@@ -102,16 +106,25 @@ type Options struct {
 	// Changed makes the sheet that is live now the one that calls are judged
 	// by; may be nil.
 	Changed func(context.Context) error
+	Dir     string       // for the checkpoint file; empty: there is none
+	Log     *slog.Logger // nil: says nothing
 }
 
-// Lab runs experiments. It keeps what it has lived through in memory and lives
-// through it again after a start; the journal has all it needs.
+// Lab runs experiments. It keeps what it has lived through in memory and in a
+// checkpoint that it goes on from after a start; the journal has all it needs.
 type Lab struct {
 	o Options
 
 	mu    sync.Mutex // guards what follows
 	w     *walker    // nil until something is asked
 	pairs map[string]*tracked
+
+	saved  uint64    // the last act in the newest checkpoint
+	saveAt time.Time // not before
+	alarm  int       // self-differences that were told
+
+	files sync.Mutex // guards db
+	db    *store.DB  // the checkpoint's; nil until it is needed
 
 	sums summing // these have mutexes of their own
 	runs running
@@ -131,6 +144,9 @@ type tracked struct {
 func New(o Options) *Lab {
 	if o.Name == nil {
 		o.Name = func(string) string { return "" }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Lab{o: o}
 }

@@ -10,3 +10,11 @@ func ProjectBills(live, cand []pricing.Credits, id func(int) string) Projected {
 	}
 	return t.project()
 }
+
+// ResumedAt is the last act of the checkpoint that the lab went on from, or has
+// written last.
+func (l *Lab) ResumedAt() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.saved
+}

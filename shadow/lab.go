@@ -66,15 +66,15 @@ func (l *Lab) Status(ctx context.Context, name string) ([]Status, error) {
 	return out, nil
 }
 
-// Run keeps up with the journal, so that nobody waits for a report, until ctx
-// ends. It rests while no experiment runs.
+// Run keeps up with the journal, so that nobody waits for a report, and writes
+// checkpoints, until ctx ends. It rests while no experiment runs.
 func (l *Lab) Run(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return l.Close()
 		case <-tick.C:
 		}
 		l.sums.rest(l.o.Now())
@@ -88,10 +88,32 @@ func (l *Lab) Run(ctx context.Context) error {
 		l.mu.Lock()
 		err = l.advance(ctx)
 		l.mu.Unlock()
+		if err == nil {
+			err = errors.Join(l.tell(ctx), l.save(false))
+		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
-			return err
+			return errors.Join(err, l.Close())
 		}
 	}
+}
+
+// tell raises an alarm when the shadow of the live prices is not what live did:
+// then the books or this program are wrong.
+func (l *Lab) tell(ctx context.Context) error {
+	l.mu.Lock()
+	n, told := 0, l.alarm
+	if l.w != nil {
+		n = l.w.differs
+	}
+	l.alarm = n
+	l.mu.Unlock()
+	if n <= told {
+		return nil
+	}
+	l.o.Log.Error("the shadow of the live prices differs from what was charged; run paygate doctor", "differences", n)
+	return l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
+		return tx.Append(event(eventDiffers, byItself, mark{Differences: n}))
+	})
 }
 
 // advance lives through what has come. Behind mu.
@@ -100,8 +122,11 @@ func (l *Lab) advance(ctx context.Context) error {
 		return err
 	}
 	if l.w == nil {
+		l.w, l.pairs = l.restore()
+	}
+	if l.w == nil {
 		pairs := map[string]*tracked{}
-		w, err := l.walker(pairs, time.Time{}, time.Time{})
+		w, err := l.walker(pairs, Window{})
 		if err != nil {
 			return err
 		}
@@ -118,11 +143,17 @@ func (l *Lab) advance(ctx context.Context) error {
 
 // walker begins a walk that follows the lab's events: candidates come and go
 // as they did. Calls outside a window do not count.
-func (l *Lab) walker(pairs map[string]*tracked, from, to time.Time) (*walker, error) {
+func (l *Lab) walker(pairs map[string]*tracked, window Window) (*walker, error) {
 	w, err := newWalker(l.o.Book.DB(), l.sheet)
 	if err != nil {
 		return nil, err
 	}
+	l.follow(w, pairs, window)
+	return w, nil
+}
+
+// follow lets candidates come and go in a walk.
+func (l *Lab) follow(w *walker, pairs map[string]*tracked, window Window) {
 	w.event = func(e *journal.Event) error {
 		var m mark
 		if err := json.Unmarshal(e.Data, &m); err != nil {
@@ -136,16 +167,15 @@ func (l *Lab) walker(pairs map[string]*tracked, from, to time.Time) (*walker, er
 				return fmt.Errorf("experiment %s: %w", m.Name, err)
 			}
 			begin := e.At
-			if from.After(begin) {
-				begin = from
+			if window.From.After(begin) {
+				begin = window.From
 			}
-			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(begin, to))}
+			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(begin, window.To))}
 		case t != nil && (e.Type == eventStopped || e.Type == eventCanary || e.Type == eventPromoted):
 			w.pairs = slices.DeleteFunc(w.pairs, func(p *pair) bool { return p == t.pair })
 		}
 		return nil
 	}
-	return w, nil
 }
 
 // Window bounds a report; zero times do not.
@@ -174,7 +204,7 @@ func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, 
 // again walks anew up to an act.
 func (l *Lab) again(ctx context.Context, name string, window Window, last uint64) (*Report, error) {
 	pairs := map[string]*tracked{}
-	w, err := l.walker(pairs, window.From, window.To)
+	w, err := l.walker(pairs, window)
 	if err != nil {
 		return nil, err
 	}
@@ -226,12 +256,10 @@ func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	r.Exact.Clipped = p.cand.Clipped
 	live, cand := pursesOf(cmp.Or(p.live, w.real)), pursesOf(p.cand)
 	r.Exact.Wallets = t.wallets(live, cand)
+	r.Exact.Wallets.Given, r.Exact.Wallets.Expired = p.plans.Added, p.plans.Expired
 	r.Projected = t.project()
 	r.Projected.Runway = t.runway(l.o.Name, cand)
 	r.Limits = cannotKnow
-	if slices.ContainsFunc(sheet.Spec().Plans, func(p pricing.Plan) bool { return p.Grant > 0 || p.TopUp.Add > 0 }) {
-		r.Limits = append(slices.Clone(cannotKnow), "Grants and top-ups of plans: only their rates and spending caps are re-enacted.")
-	}
 	if p.policy != nil {
 		made := p.policy.WhatIf
 		r.WhatIf = &made

@@ -11,11 +11,14 @@ import (
 
 // pair is a candidate beside the live prices, from one moment on.
 type pair struct {
+	sheet  *pricing.Sheet
 	live   *ledger.Scenario // nil as long as reality says the same
 	cand   *ledger.Scenario
+	plans  *planner
 	tally  *Tally
 	paid   [2]amounts // by number, what calls were charged by the live prices and by the candidate
 	real   amounts    // what they were charged in reality
+	then   past       // the sheets that calls were judged by
 	err    error
 	policy *policy
 }
@@ -23,11 +26,9 @@ type pair struct {
 // begin adds a candidate to the walk. Its wallets and those of the live prices
 // begin as reality's are at this moment.
 func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
-	p := &pair{tally: t}
-	p.cand = w.real.Fork(func(*journal.Call) *pricing.Sheet { return sheet })
-	p.cand.Takes, p.cand.Clips = nil, true
-	p.cand.Refund = p.share(1)
-	p.cand.Limits = planLimits(sheet)
+	p := w.pair(sheet, t)
+	p.plans = newPlanner(sheet, p.judgedBy, w.grants)
+	p.take(w.real.Fork(p.candidate))
 	if w.would != nil {
 		p.own(w)
 	}
@@ -35,15 +36,32 @@ func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
 	return p
 }
 
+func (w *walker) pair(sheet *pricing.Sheet, t *Tally) *pair {
+	return &pair{sheet: sheet, tally: t, then: newPast(w.past.sheetOf)}
+}
+
+func (p *pair) candidate(*journal.Call) *pricing.Sheet { return p.sheet }
+
+func (p *pair) judgedBy(c *journal.Call) *pricing.Sheet { return p.then.of(c, &p.err) }
+
+// take makes a scenario the candidate's.
+func (p *pair) take(s *ledger.Scenario) {
+	p.cand = s
+	s.Takes, s.Clips, s.Refund = nil, true, p.share(1)
+	p.plans.attach(s)
+}
+
 // own gives the live prices wallets of their own.
 func (p *pair) own(w *walker) {
 	if p.live == nil {
-		then := past{sheetOf: w.past.sheetOf, kept: map[string]*pricing.Sheet{}}
-		p.live = w.real.Fork(func(c *journal.Call) *pricing.Sheet { return then.of(c, &p.err) })
-		p.live.Takes, p.live.Clips = nil, true
-		p.live.Refund = p.share(0)
+		p.owns(w.real.Fork(p.judgedBy))
 		p.paid[0] = p.real.clone() // until now the live prices took what was charged
 	}
+}
+
+func (p *pair) owns(s *ledger.Scenario) {
+	p.live = s
+	s.Takes, s.Clips, s.Refund = nil, true, p.share(0)
 }
 
 // share is how much of a refund counts for one side: the same part of its

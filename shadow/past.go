@@ -19,6 +19,10 @@ type past struct {
 	sheet   *pricing.Sheet
 }
 
+func newPast(sheetOf SheetOf) past {
+	return past{sheetOf: sheetOf, kept: map[string]*pricing.Sheet{}}
+}
+
 func (p *past) of(c *journal.Call, failed *error) *pricing.Sheet {
 	if c.Sheet == p.hash && p.sheet != nil {
 		return p.sheet

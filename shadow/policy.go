@@ -14,11 +14,13 @@ import (
 // WhatIf changes what a candidate's wallets have, and how callers who are
 // denied go on. Nobody knows the latter: compare several.
 type WhatIf struct {
-	Grant   pricing.Credits `json:"grant,omitempty"`   // added to every wallet at its start
-	Policy  string          `json:"policy,omitempty"`  // see the constants; empty is PolicySkip
-	TopUp   pricing.Credits `json:"topUp,omitempty"`   // PolicyTopUp: credits at a time, at least what a call lacks
-	PerDay  int             `json:"perDay,omitempty"`  // PolicyTopUp: at most so often a day and key; 0: always
-	Retries int             `json:"retries,omitempty"` // PolicyRetry: how often a denied call comes back
+	Grant   pricing.Credits    `json:"grant,omitempty"`   // added to every wallet at its start
+	Policy  string             `json:"policy,omitempty"`  // see the constants; empty is PolicySkip
+	TopUp   pricing.Credits    `json:"topUp,omitempty"`   // PolicyTopUp: credits at a time, at least what a call lacks
+	PerDay  int                `json:"perDay,omitempty"`  // PolicyTopUp: at most so often a day and key; 0: always
+	Retries int                `json:"retries,omitempty"` // PolicyRetry: how often a denied call comes back
+	Cheaper map[string]string  `json:"cheaper,omitempty"` // PolicyCheaper: the tool that is called instead of one that is too dear
+	Growth  map[string]float64 `json:"growth,omitempty"`  // by plan ("*": every other): how many times as many keys; see Projected.Growth
 
 	Added pricing.Credits `json:"added"` // credits that wallets were given
 	Load  int             `json:"load"`  // attempts that came back, without effect but their load
@@ -26,14 +28,17 @@ type WhatIf struct {
 
 // What a denied call does to the calls after it.
 const (
-	PolicySkip    = "skip"     // nothing: optimistic about access
-	PolicyStopRun = "stop-run" // ends its piece of work: pessimistic about volume
-	PolicyRetry   = "retry"    // comes back, in vain
-	PolicyTopUp   = "top-up"   // is paid after all: the most that can be collected
+	PolicySkip    = "skip"      // nothing: optimistic about access
+	PolicyStopRun = "stop-run"  // ends its piece of work: pessimistic about volume
+	PolicyRetry   = "retry"     // comes back, in vain
+	PolicyTopUp   = "top-up"    // is paid after all: the most that can be collected
+	PolicyCheaper = "downgrade" // is made to a cheaper tool, where one is named
 )
 
 // Policies names what a denied call may do.
-func Policies() []string { return []string{PolicySkip, PolicyStopRun, PolicyRetry, PolicyTopUp} }
+func Policies() []string {
+	return []string{PolicySkip, PolicyStopRun, PolicyRetry, PolicyTopUp, PolicyCheaper}
+}
 
 // BadInput is a request that cannot be done as it is asked.
 type BadInput struct{ Text string }
@@ -51,8 +56,15 @@ func (w *WhatIf) validate() error {
 		return badInput("policy %q is not one of %s", w.Policy, strings.Join(Policies(), ", "))
 	case w.Grant < 0 || w.TopUp < 0 || w.Grant > pricing.MaxCredits || w.TopUp > pricing.MaxCredits:
 		return badInput("grant and topUp are whole credits from 0 to %d", pricing.MaxCredits)
+	case w.Policy == PolicyCheaper && len(w.Cheaper) == 0:
+		return badInput("policy %s needs cheaper, such as {\"search_deep\": \"search\"}", PolicyCheaper)
 	case w.PerDay < 0 || w.Retries < 0 || w.Retries > 100:
 		return badInput("perDay is not below 0, retries are from 0 to 100")
+	}
+	for plan, n := range w.Growth {
+		if n < 0 || n > 100 {
+			return badInput("growth of plan %q: times as many keys, from 0 to 100", plan)
+		}
 	}
 	return nil
 }
@@ -71,8 +83,11 @@ func newPolicy(w WhatIf, cand *ledger.Scenario) *policy {
 	w.Added, w.Load = 0, 0
 	p := &policy{WhatIf: w, cand: cand, broken: map[string]bool{}, last: map[string]time.Time{}, topups: map[string]int{}, given: map[string]bool{}}
 	cand.Refuse = p.refuse
-	if w.Policy == PolicyTopUp {
+	switch w.Policy {
+	case PolicyTopUp:
 		cand.Fund = p.fund
+	case PolicyCheaper:
+		cand.Cheaper = func(tool string) string { return w.Cheaper[tool] }
 	}
 	return p
 }
@@ -125,15 +140,5 @@ func (p *policy) see(v *ledger.Verdict) {
 	p.broken[runOf(v.Call)] = true
 	if p.Policy == PolicyRetry {
 		p.Load += p.Retries
-	}
-}
-
-// planLimits are the rates and caps that a sheet's plans set.
-func planLimits(s *pricing.Sheet) func(*journal.Call) []journal.Limit {
-	if len(s.Plans()) == 0 {
-		return nil
-	}
-	return func(c *journal.Call) []journal.Limit {
-		return ledger.PlanLimits(s.Plan(c.Plan), journal.Account(c.Payer))
 	}
 }

@@ -39,7 +39,7 @@ func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
 	}
 	out := []Line{}
 	pairs := map[string]*tracked{}
-	w, err := l.walker(pairs, time.Time{}, time.Time{})
+	w, err := l.walker(pairs, Window{})
 	if err != nil {
 		return nil, err
 	}

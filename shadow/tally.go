@@ -94,7 +94,25 @@ type ToolTally struct {
 
 // NewTally counts calls of a window.
 func NewTally(from, to time.Time) *Tally {
-	return &Tally{From: from, To: to, NewlyBy: map[string]int{}, DeniedBy: map[string]int{}, Leaks: map[string]*[2]pricing.Credits{}, Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}, Named: map[string]*RunTally{}}
+	t := &Tally{From: from, To: to}
+	t.ready()
+	return t
+}
+
+// ready makes the maps that are missing.
+func (t *Tally) ready() {
+	made(&t.NewlyBy)
+	made(&t.DeniedBy)
+	made(&t.Leaks)
+	made(&t.Keys)
+	made(&t.Tools)
+	made(&t.Named)
+}
+
+func made[V any](m *map[string]V) {
+	if *m == nil {
+		*m = map[string]V{}
+	}
 }
 
 func (t *Tally) refund(side int, n pricing.Credits) { t.Sides[side].Refunds += n }

@@ -31,6 +31,7 @@ type walker struct {
 	would   *ledger.Scenario // what shadow mode's books said; nil outside of it
 	pairs   []*pair
 	numbers numbers
+	grants  grants                              // what plans of the live prices have given
 	next    batch                               // to be handed to candidates
 	used    batch                               // what they are busy with
 	busy    sync.WaitGroup                      // candidates at work
@@ -47,7 +48,7 @@ type walker struct {
 }
 
 func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
-	w := &walker{db: db, past: past{sheetOf: sheetOf, kept: map[string]*pricing.Sheet{}}, numbers: newNumbers(nil, nil)}
+	w := &walker{db: db, past: newPast(sheetOf), numbers: newNumbers(nil, nil), grants: grants{}}
 	var err error
 	if w.real, w.last, err = ledger.FirstScenario(db, w.then); err != nil {
 		return nil, fmt.Errorf("shadow: %w", err)
@@ -184,9 +185,13 @@ func (w *walker) other(e *journal.Event) {
 	if seq, n, ok := ledger.RefundOf(e); ok && w.refunds != nil {
 		w.refunds(seq, n)
 	}
-	if e.Type == journal.TypeMode {
+	switch e.Type {
+	case journal.TypeMode:
 		w.flush()
 		w.mode(e)
+	case journal.TypeGranted:
+		spent, _ := w.real.Wallet(e.Subject)
+		w.grants.see(e, spent)
 	}
 	if w.event != nil && strings.HasPrefix(e.Type, eventPrefix) {
 		w.flush()

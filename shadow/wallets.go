@@ -18,7 +18,8 @@ type Wallets struct {
 	Liability     pricing.Credits `json:"liability"`
 	UnusedLive    pricing.Credits `json:"unusedLive"` // of it, on keys that did not call in the window
 	Unused        pricing.Credits `json:"unused"`
-	Expired       pricing.Credits `json:"expired"` // of plans' grants, that ended unused under the candidate
+	Given         pricing.Credits `json:"given"`   // by the candidate's plans: grants and top-ups
+	Expired       pricing.Credits `json:"expired"` // of grants, that ended unused under the candidate
 }
 
 // Runway is how long balances last at what the candidate takes.

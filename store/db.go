@@ -8,12 +8,14 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +41,8 @@ const FileName = "paygate.db"
 
 // Options are what Open needs beside the path.
 type Options struct {
+	// File is the file's name when it is not FileName.
+	File string
 	// LockTimeout is how long to wait for another process to let go of the
 	// file; 0 means 200 ms.
 	LockTimeout time.Duration
@@ -74,7 +78,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state folder %s: %w", dir, err)
 	}
-	path := filepath.Join(dir, FileName)
+	path := filepath.Join(dir, cmp.Or(o.File, FileName))
 	if o.LockTimeout == 0 {
 		o.LockTimeout = 200 * time.Millisecond
 	}
@@ -91,8 +95,10 @@ func Open(dir string, o Options) (*DB, error) {
 }
 
 // open turns what bbolt says, and its panics on a damaged file, into our
-// errors.
+// errors. Reading beyond the end of a file that was cut off is a fault, which
+// would end the process.
 func open(path string, o *bolt.Options) (db *bolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			db, err = nil, fmt.Errorf("%s: %w: %v", path, ErrCorrupt, p)

@@ -25,8 +25,16 @@ type Scenario struct {
 	// Refuse says why a call is refused without asking the books; nil, or no
 	// reason, asks them.
 	Refuse func(*journal.Call) string
-	// Limits are further limits of a call; may be nil.
+	// Limits are a call's limits here, when it gives any; may be nil.
 	Limits func(*journal.Call) []journal.Limit
+	// Before is told of every call before it is decided, to give its wallet what
+	// is due to it; may be nil.
+	Before func(*journal.Call)
+	// Skips says which events do not happen here; may be nil.
+	Skips func(*journal.Event) bool
+	// Cheaper names the tool that is called instead of one that is refused for
+	// want of credits, or nothing; may be nil.
+	Cheaper func(tool string) string
 	// Fund is asked how much a payer adds to its wallet who lacks some credits
 	// for a call; nil adds nothing.
 	Fund func(c *journal.Call, lacks pricing.Credits) pricing.Credits
@@ -57,7 +65,8 @@ type Verdict struct {
 	Charge   pricing.Charge
 	Paid     pricing.Credits
 	Short    pricing.Credits
-	Counted  bool // its payer's counters move as they were recorded to
+	Counted  bool   // its payer's counters move as they were recorded to
+	Instead  string // the tool that is called instead, if it is another one
 }
 
 // NewScenario begins with the books of another one as they are, without calls
@@ -132,24 +141,21 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 	out, bad := s.verdicts(len(calls)), false
 	for i, c := range calls {
 		v := &out[i]
-		if s.Limits != nil {
-			c = s.limited(c)
-		}
-		v.Call, v.Quote = c, s.books.quote(c, s.Sheet(c))
-		if v.Reasons = s.judge(c, v.Quote); len(v.Reasons) > 0 {
+		instead := s.first(v, c)
+		if len(v.Reasons) > 0 {
 			bad = true
 			continue
 		}
-		s.books.admit(c, v.Quote)
+		s.books.admit(instead, v.Quote)
 		v.Admitted = true
 	}
 	for i := range out {
 		if v := &out[i]; bad && v.Admitted {
-			s.books.undo(v.Call, v.Quote)
+			s.books.undo(s.asked(v), v.Quote)
 			v.Admitted, v.Reasons = false, []Refusal{{Reason: batchRejected}}
 		}
 		if v := &out[i]; v.Call.AdmitSeq != 0 {
-			s.open.put(promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons})
+			s.open.put(promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons, instead: v.Instead})
 		}
 	}
 	return out
@@ -197,6 +203,9 @@ func (s *Scenario) end(c *journal.Call) []Verdict {
 	if sheet == nil {
 		sheet = s.Sheet(c)
 	}
+	if v.Instead = p.instead; p.instead != "" {
+		c = downgraded(c, p.instead)
+	}
 	var deltas pricing.Deltas
 	v.Charge, deltas = s.books.rate(c, sheet)
 	v.Counted = deltas == c.Deltas
@@ -226,6 +235,9 @@ func (s *Scenario) verdicts(n int) []Verdict {
 
 // event takes what an owner did, or we.
 func (s *Scenario) event(e *journal.Event) {
+	if s.Skips != nil && s.Skips(e) {
+		return
+	}
 	switch e.Type {
 	case journal.TypeBoot:
 		for p := range s.open.all() {

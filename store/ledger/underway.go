@@ -16,6 +16,7 @@ type promise struct {
 	admitted bool // in this scenario
 	parked   bool
 	reasons  []Refusal      // why it is not admitted
+	instead  string         // the tool that is called instead
 	sheet    *pricing.Sheet // set for a call that was under way when the scenario began
 }
 

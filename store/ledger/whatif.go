@@ -27,6 +27,20 @@ func (s *Scenario) Give(key string, n pricing.Credits) {
 	s.books.move(journal.Bank, journal.KeyAccount(key), n)
 }
 
+// Expire takes from the wallet of a key what has expired, as far as it is there.
+func (s *Scenario) Expire(key string, n pricing.Credits) {
+	from := journal.KeyAccount(key)
+	if n = min(n, s.books.of(from).available()); n > 0 {
+		s.books.move(from, journal.Expired, n)
+	}
+}
+
+// Wallet is what a key has spent in its life and what it can spend now.
+func (s *Scenario) Wallet(key string) (spent, available pricing.Credits) {
+	o := s.books.of(journal.KeyAccount(key))
+	return o.spent, o.available()
+}
+
 // Wallets calls fn for every key's balance and what of it is not promised.
 func (s *Scenario) Wallets(fn func(key string, posted, available pricing.Credits)) {
 	for _, o := range s.books.list {
@@ -62,14 +76,56 @@ func (s *Scenario) judge(c *journal.Call, quote pricing.Credits) []Refusal {
 	return out
 }
 
-// limited is the call with the scenario's further limits.
+// first judges a call alone, and gives it as it is admitted: with this
+// scenario's limits, and with a cheaper tool if it is refused otherwise and one
+// is named.
+func (s *Scenario) first(v *Verdict, c *journal.Call) *journal.Call {
+	if s.Before != nil {
+		s.Before(c)
+	}
+	if s.Limits != nil {
+		c = s.limited(c)
+	}
+	sheet := s.Sheet(c)
+	v.Call, v.Quote = c, s.books.quote(c, sheet)
+	if v.Reasons = s.judge(c, v.Quote); len(v.Reasons) == 0 || s.Cheaper == nil {
+		return c
+	}
+	tool := s.Cheaper(c.Tool)
+	if tool == "" || v.Reasons[0].Reason != insufficient {
+		return c
+	}
+	n := downgraded(c, tool)
+	quote := s.books.quote(n, sheet)
+	if len(s.judge(n, quote)) > 0 {
+		return c
+	}
+	v.Quote, v.Reasons, v.Instead = quote, nil, tool
+	return n
+}
+
+func downgraded(c *journal.Call, tool string) *journal.Call {
+	n := *c
+	n.Tool = tool
+	return &n
+}
+
+// asked is the call as it was admitted.
+func (s *Scenario) asked(v *Verdict) *journal.Call {
+	if v.Instead == "" {
+		return v.Call
+	}
+	return downgraded(v.Call, v.Instead)
+}
+
+// limited is the call with the scenario's limits.
 func (s *Scenario) limited(c *journal.Call) *journal.Call {
-	more := s.Limits(c)
-	if len(more) == 0 {
+	limits := s.Limits(c)
+	if limits == nil {
 		return c
 	}
 	n := *c
-	n.Limits = append(slices.Clip(slices.Clone(c.Limits)), more...)
+	n.Limits = limits
 	return &n
 }
 

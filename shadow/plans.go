@@ -1,0 +1,116 @@
+package shadow
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"paygate/pricing"
+	"paygate/store/journal"
+	"paygate/store/ledger"
+)
+
+// planner gives a candidate's keys what its plans grant and add, in place of
+// what the plans of the live prices gave: grants of a period are there before
+// its first call, a low balance is filled up before a call is judged.
+type planner struct {
+	sheet   *pricing.Sheet
+	then    func(*journal.Call) *pricing.Sheet // the one a call was judged by
+	cand    *ledger.Scenario
+	Granted map[string]pricing.Granted
+	Topped  map[string]toppedUp
+	Added   pricing.Credits // granted and topped up
+	Expired pricing.Credits
+}
+
+type toppedUp struct{ Day, Times int64 }
+
+func newPlanner(sheet *pricing.Sheet, then func(*journal.Call) *pricing.Sheet, granted map[string]pricing.Granted) *planner {
+	return &planner{sheet: sheet, then: then, Granted: maps.Clone(granted), Topped: map[string]toppedUp{}}
+}
+
+// attach makes a scenario live by the planner.
+func (p *planner) attach(s *ledger.Scenario) {
+	p.cand = s
+	s.Skips = ofPlans
+	s.Limits = p.limits
+	if len(p.sheet.Plans()) > 0 {
+		s.Before = p.turn
+	}
+}
+
+// ofPlans says whether an event is what a plan gave.
+func ofPlans(e *journal.Event) bool {
+	return e.Type == journal.TypeGranted || e.Type == journal.TypeToppedUp
+}
+
+func (p *planner) turn(c *journal.Call) {
+	plan := p.sheet.Plan(c.Plan)
+	if plan == nil || c.Key == "" {
+		return
+	}
+	spent, available := p.cand.Wallet(c.Key)
+	g := p.Granted[c.Key]
+	if plan.Grant > 0 && g.Period < plan.GrantPeriod(c.At) {
+		for _, at := range plan.Begins(g, c.At) {
+			next, expired, granted := plan.Turn(g, at, spent, available)
+			p.cand.Expire(c.Key, expired)
+			p.cand.Give(c.Key, granted)
+			g, available = next, available-expired+granted
+			p.Added, p.Expired = p.Added+granted, p.Expired+expired
+		}
+		if p.Granted == nil {
+			p.Granted = map[string]pricing.Granted{}
+		}
+		p.Granted[c.Key] = g
+	}
+	day, topped := c.At.Unix()/(24*3600), p.Topped[c.Key]
+	if topped.Day != day {
+		topped = toppedUp{Day: day}
+	}
+	if due := plan.TopUp.Due(available, topped.Times); due > 0 {
+		p.cand.Give(c.Key, due)
+		p.Added += due
+		topped.Times++
+		p.Topped[c.Key] = topped
+	}
+}
+
+// limits are those of a call with the candidate's plan in the place of the one
+// that it was judged by; nil: they are the same.
+func (p *planner) limits(c *journal.Call) []journal.Limit {
+	if c.Plan == "" {
+		return nil
+	}
+	payer := journal.Account(c.Payer)
+	was, is := ledger.PlanLimits(p.then(c).Plan(c.Plan), payer), ledger.PlanLimits(p.sheet.Plan(c.Plan), payer)
+	if slices.Equal(was, is) {
+		return nil
+	}
+	out := make([]journal.Limit, 0, len(c.Limits)+len(is))
+	for _, l := range c.Limits {
+		if i := slices.Index(was, l); i >= 0 {
+			was = slices.Delete(was, i, i+1)
+			continue
+		}
+		out = append(out, l)
+	}
+	return append(out, is...)
+}
+
+// grants follow what plans of the live prices have given, so that a candidate
+// begins where they are.
+type grants map[string]pricing.Granted
+
+func (g grants) see(e *journal.Event, spent pricing.Credits) {
+	var d struct {
+		Period           int64
+		Granted, Expired pricing.Credits
+	}
+	if json.Unmarshal(e.Data, &d) != nil || e.Subject == "" {
+		return // it says nothing that one could go on from
+	}
+	was := g[e.Subject]
+	left := max(0, was.Left-max(0, spent-was.Spent))
+	g[e.Subject] = pricing.Granted{Period: d.Period, Left: max(0, left-d.Expired) + d.Granted, Spent: spent}
+}
