@@ -61,8 +61,8 @@ func (b *bench) self() string {
 // bare starts the HTTP echo that everything is compared with.
 func (b *bench) bare() target {
 	addr := "127.0.0.1:" + freePort()
-	b.start(b.self(), "serve-http", addr)
-	t := target{name: "bare HTTP echo", url: "http://" + addr + "/mcp"}
+	cmd := b.start(b.self(), "serve-http", addr)
+	t := target{name: "bare HTTP echo", url: "http://" + addr + "/mcp", pid: cmd.Process.Pid}
 	b.ready(t.url)
 	return t
 }
@@ -96,7 +96,7 @@ func (b *bench) gateway(name string, free bool) (target, *exec.Cmd) {
 		"--state-dir", filepath.Join(b.dir, port), "--log-level", "error")
 	base := "http://127.0.0.1:" + port
 	b.ready(base + "/health")
-	t := target{name: name, url: base + "/mcp"}
+	t := target{name: name, url: base + "/mcp", pid: cmd.Process.Pid}
 	for i := range b.keys {
 		t.keys = append(t.keys, b.key(base, i))
 	}

@@ -15,6 +15,7 @@ type target struct {
 	name string
 	url  string
 	keys []string
+	pid  int // of the process under test
 }
 
 // result is one measurement.
@@ -22,6 +23,7 @@ type result struct {
 	perSecond     float64
 	p50, p99      time.Duration
 	answered, bad int
+	cpu           used // of one call
 }
 
 // load calls the echo tool in a closed loop over conns connections.
@@ -30,7 +32,7 @@ func load(t target, conns int, length time.Duration) result {
 	defer client.CloseIdleConnections()
 	var wg sync.WaitGroup
 	times, bad := make([][]time.Duration, conns), make([]int, conns)
-	start := time.Now()
+	before, start := t.used(), time.Now()
 	for w := range conns {
 		wg.Add(1)
 		go func() {
@@ -49,7 +51,7 @@ func load(t target, conns int, length time.Duration) result {
 	took := time.Since(start).Seconds()
 	all := slices.Concat(times...)
 	slices.Sort(all)
-	r := result{answered: len(all), perSecond: float64(len(all)) / took}
+	r := result{answered: len(all), perSecond: float64(len(all)) / took, cpu: t.used().since(before).each(len(all))}
 	for _, n := range bad {
 		r.bad += n
 	}

@@ -44,7 +44,7 @@ func (b *bench) throughput() int {
 				fmt.Printf("       %s: %d calls failed\n", t.name, r.bad)
 			}
 			rates[i] = append(rates[i], r.perSecond)
-			fmt.Printf("round %d %-22s %8.0f calls/s  p50 %6.2f ms  p99 %6.2f ms\n", round+1, t.name, r.perSecond, ms(r.p50), ms(r.p99))
+			fmt.Printf("round %d %-22s %8.0f calls/s  p50 %6.2f ms  p99 %6.2f ms  %s\n", round+1, t.name, r.perSecond, ms(r.p50), ms(r.p99), r.cpu)
 		}
 	}
 	toFree, toBare := ratios(rates[2], rates[1]), ratios(rates[2], rates[0])
