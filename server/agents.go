@@ -124,7 +124,7 @@ func (a *agents) outcome(w *World, x *mcp.Exchange, c *gate.Call, err error) (*m
 	switch {
 	case errors.As(err, &denial):
 		if denial.RetryAfter > 0 {
-			x.Header.Set("Retry-After", seconds(denial.RetryAfter))
+			x.SetHeader("Retry-After", seconds(denial.RetryAfter))
 		}
 		return a.refusal(w, c, denial), nil
 	case err != nil:

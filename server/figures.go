@@ -20,9 +20,9 @@ func (a *agents) figures(w *World, who identity, x *mcp.Exchange, c *gate.Call) 
 	}
 	state := a.s.book.Key(who.terms.ID)
 	if !w.Way.Observe {
-		x.Header.Set("X-Credits-Remaining", strconv.FormatInt(int64(state.Available), 10))
+		x.SetHeader("X-Credits-Remaining", strconv.FormatInt(int64(state.Available), 10))
 		if c != nil && c.Settlement.Surcharge > 0 {
-			x.Header.Set("X-Output-Surcharge", strconv.FormatInt(int64(c.Settlement.Surcharge), 10))
+			x.SetHeader("X-Output-Surcharge", strconv.FormatInt(int64(c.Settlement.Surcharge), 10))
 		}
 	}
 	limit := w.Config.GlobalRateLimit
@@ -30,9 +30,9 @@ func (a *agents) figures(w *World, who identity, x *mcp.Exchange, c *gate.Call) 
 		return
 	}
 	used, reset := a.s.book.Window(who.terms.ID, "")
-	x.Header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
-	x.Header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, limit-used)))
-	x.Header.Set("X-RateLimit-Reset", seconds(reset))
+	x.SetHeader("X-RateLimit-Limit", strconv.Itoa(limit))
+	x.SetHeader("X-RateLimit-Remaining", strconv.Itoa(max(0, limit-used)))
+	x.SetHeader("X-RateLimit-Reset", seconds(reset))
 }
 
 // withFigures repeats in the answer's _meta what would have been headers: on a

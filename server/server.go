@@ -256,7 +256,7 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 // Run serves until ctx ends, then lets the calls under way finish. It returns
 // when everything has ended.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: s.opts.Static.HeaderTimeout, IdleTimeout: s.opts.Static.KeepAlive,
+	srv := &http.Server{Handler: s.handler, BaseContext: func(net.Listener) context.Context { return s.endpoint.Base() }, ReadHeaderTimeout: s.opts.Static.HeaderTimeout, IdleTimeout: s.opts.Static.KeepAlive,
 		ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: 64 << 10}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

@@ -52,6 +52,8 @@ type Endpoint struct {
 	version string
 
 	life     context.Context // ends with the endpoint
+	base     context.Context // ends when calls under way must end
+	abort    context.CancelFunc
 	stop     context.CancelFunc
 	seal     *sealer
 	sessions sessions
@@ -85,6 +87,7 @@ func New(o Options) (*Endpoint, error) {
 		return nil, err
 	}
 	e.life, e.stop = context.WithCancel(context.Background())
+	e.base, e.abort = context.WithCancel(context.WithValue(context.Background(), baseKey{}, e))
 	e.loops.Go(e.tend)
 	return e, nil
 }
@@ -133,6 +136,7 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 	case <-drained:
 	case <-ctx.Done():
 		err = ctx.Err()
+		e.abort()
 	}
 	e.stop()
 	<-drained
@@ -166,13 +170,22 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // underway is the context of a request that has no session: it ends with its
 // client's connection, and with the endpoint.
 func (e *Endpoint) underway(r *http.Request) (context.Context, func()) {
+	if r.Context().Value(baseKey{}) == e {
+		return r.Context(), func() {}
+	}
 	ctx, cancel := context.WithCancel(r.Context())
-	free := context.AfterFunc(e.life, cancel)
+	free := context.AfterFunc(e.base, cancel)
 	return ctx, func() {
 		free()
 		cancel()
 	}
 }
+
+type baseKey struct{}
+
+// Base is a context for the http.Server that serves the endpoint: where all
+// requests are derived from it, none needs one of its own.
+func (e *Endpoint) Base() context.Context { return e.base }
 
 // foreign guards against DNS rebinding: a browser page of another origin, or a
 // name that is not ours on a loopback address.

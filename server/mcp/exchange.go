@@ -21,7 +21,9 @@ type Exchange struct {
 	Session  string        // id of the legacy session, empty for modern and bare calls
 	Request  *Message      // the client's own id and params
 	HTTP     *http.Request // headers and address; its body has been read
-	Header   http.Header   // added to the HTTP answer if its headers have not left yet
+
+	// SetHeader sets a header of the HTTP answer, if its headers have not left.
+	SetHeader func(name, value string)
 
 	// Forward sends a request to the server behind the gateway and returns
 	// its answer. Messages the server sends meanwhile (progress, logs,

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,11 +17,14 @@ const metaPrefix = "io.modelcontextprotocol/"
 // modernRequest decides the era of a request: one that names its revision in
 // _meta, or in a header a revision that is not one of the old ones.
 func modernRequest(r *http.Request, m *Message) bool {
-	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !IsLegacy(v) {
+	if v := r.Header.Get(versionHeader); v != "" && !IsLegacy(v) {
 		return true
 	}
-	return metaField(m, "protocolVersion").Exists()
+	return bytes.Contains(m.Params, []byte(metaPrefix)) && metaField(m, "protocolVersion").Exists()
 }
+
+// versionHeader, in the form that net/http keeps headers in.
+const versionHeader = "Mcp-Protocol-Version"
 
 func metaField(m *Message, name string) gjson.Result {
 	return gjson.GetBytes(m.Params, "_meta."+gjson.Escape(metaPrefix+name))
@@ -40,9 +44,9 @@ func (e *Endpoint) postModern(w http.ResponseWriter, r *http.Request, caller Cal
 		fail(w, http.StatusNotFound, m.ID, &Error{Code: CodeNoMethod, Message: m.Method + " is not part of revision " + Modern})
 		return
 	}
-	p := e.newReply(w, r, nil)
-	x := e.exchange(r, p.header, caller, m)
-	x.Streaming, x.Modern, x.Revision = p.streaming, true, Modern
+	p := e.newReply(w, r, nil, caller, m)
+	x := &p.x
+	x.Modern, x.Revision = true, Modern
 	key := poolKey{caller: caller.ID, modern: true}
 	dial := Dial{Caller: caller.ID, Modern: true, Shared: true}
 	if err := e.checkParams(r, m, key, dial); err != nil {
@@ -116,7 +120,7 @@ func removed(method string) bool {
 // same in its headers, «Request Metadata».
 func checkModern(r *http.Request, m *Message) error {
 	asked := metaField(m, "protocolVersion")
-	header := r.Header.Get("MCP-Protocol-Version")
+	header := r.Header.Get(versionHeader)
 	mismatch := func(format string, args ...any) error {
 		return &Error{Code: CodeHeaderMismatch, Message: fmt.Sprintf(format, args...)}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -53,17 +54,17 @@ func check(body []byte, depth int) error {
 	if !utf8.Valid(body) {
 		return fmt.Errorf("invalid UTF-8 after byte %d", len(body)-len(bytes.TrimLeftFunc(body, func(r rune) bool { return r != utf8.RuneError })))
 	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(body), halfPairs())
+	if jsontext.Value(body).IsValid(halfPairs()) {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(body), halfPairs()) // once more, to say what is wrong
 	if err := d.SkipValue(); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return errors.New("it ends too early")
 		}
 		return err
 	}
-	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more than one value")
-	}
-	return nil
+	return errors.New("there is more than one value")
 }
 
 // halfPairs lets an escape such as "\ud83d" stand, which is valid JSON and what
@@ -98,43 +99,31 @@ type members struct {
 	jsonrpc, id, method, params, result, failure json.RawMessage
 }
 
-// envelopeOf cuts an object that check has passed into its members.
+// envelopeOf cuts an object that check has passed into its members, which stay
+// part of the text.
 func envelopeOf(text []byte) (m members, ok bool) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), halfPairs())
-	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+	if text[0] != '{' {
 		return m, false
 	}
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return m, false
+	for key, at := range Members(text) {
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key = []byte(unescape(key))
 		}
-		var to *json.RawMessage
-		switch name.String() {
+		value := json.RawMessage(text[at.From:at.To:at.To])
+		switch string(key) {
 		case "jsonrpc":
-			to = &m.jsonrpc
+			m.jsonrpc = value
 		case "id":
-			to = &m.id
+			m.id = value
 		case "method":
-			to = &m.method
+			m.method = value
 		case "params":
-			to = &m.params
+			m.params = value
 		case "result":
-			to = &m.result
+			m.result = value
 		case "error":
-			to = &m.failure
+			m.failure = value
 		}
-		if to == nil {
-			if err := d.SkipValue(); err != nil {
-				return m, false
-			}
-			continue
-		}
-		v, err := d.ReadValue()
-		if err != nil {
-			return m, false
-		}
-		*to = json.RawMessage(bytes.Clone(v))
 	}
 	return m, true
 }
@@ -160,7 +149,7 @@ func envelope(text []byte) (*Message, error) {
 		}
 	}
 	if e.method != nil {
-		if err := json.Unmarshal(e.method, &m.Method); err != nil || m.Method == "" {
+		if m.Method, ok = Text(e.method); !ok || m.Method == "" {
 			return nil, bad(`"method" must be a string`)
 		}
 	}
@@ -181,6 +170,7 @@ func validID(id json.RawMessage) bool {
 
 // Append writes a message in one line, with its parts as they came.
 func (m *Message) Append(b []byte) []byte {
+	b = slices.Grow(b, 64+len(m.ID)+len(m.Method)+len(m.Params)+len(m.Result))
 	b = append(b, `{"jsonrpc":"2.0"`...)
 	if m.ID != nil {
 		b = append(append(b, `,"id":`...), m.ID...)
@@ -215,9 +205,22 @@ func (e *Error) append(b []byte) []byte {
 
 // quote appends text as a JSON string; invalid UTF-8 is replaced.
 func quote(b []byte, text string) []byte {
+	if isPlain(text) {
+		return append(append(append(b, '"'), text...), '"')
+	}
 	out, err := jsontext.AppendQuote(b, strings.ToValidUTF8(text, "\uFFFD"))
 	if err != nil {
 		return append(b, `""`...)
 	}
 	return out
+}
+
+// isPlain says whether text is its own JSON form between quotes.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

@@ -39,8 +39,7 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) {
 
 // read takes the body, within its limit.
 func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, int, error) {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, http.StatusUnsupportedMediaType, &Error{Code: CodeInvalidRequest, Message: "Content-Type must be application/json"}
 	}
 	tooBig := &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("the body is larger than %d bytes", e.limits.Body)}
@@ -48,7 +47,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, int, er
 		w.Header().Set("Connection", "close")
 		return nil, http.StatusRequestEntityTooLarge, tooBig
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, e.limits.Body))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, e.limits.Body), r.ContentLength)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -57,6 +56,24 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, int, er
 		return nil, http.StatusRequestTimeout, &Error{Code: CodeInvalidRequest, Message: "the body did not arrive in time or was cut off"}
 	}
 	return body, 0, nil
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
+}
+
+// readAll reads what is there, in one piece where its length is known.
+func readAll(from io.Reader, length int64) ([]byte, error) {
+	if length <= 0 {
+		return io.ReadAll(from)
+	}
+	body := make([]byte, length)
+	n, err := io.ReadFull(from, body)
+	return body[:n], err
 }
 
 // postLegacy takes messages of a client that keeps a session, or of one that
@@ -95,7 +112,7 @@ func (e *Endpoint) postLegacy(w http.ResponseWriter, r *http.Request, caller Cal
 }
 
 func batches(s *session, r *http.Request) bool {
-	if v := r.Header.Get("MCP-Protocol-Version"); v != "" {
+	if v := r.Header.Get(versionHeader); v != "" {
 		return v == Rev0326
 	}
 	return s == nil || s.speaks() == Rev0326
@@ -158,8 +175,7 @@ func (e *Endpoint) initialize(w http.ResponseWriter, r *http.Request, caller Cal
 	s.busy++
 	s.mu.Unlock()
 	defer s.leave()
-	x := e.exchange(r, w.Header(), caller, m)
-	x.Session = id
+	x := &Exchange{Caller: caller, Revision: Rev0326, Session: id, Request: m, HTTP: r, SetHeader: w.Header().Set, Streaming: never}
 	x.Forward = func(ctx context.Context, m *Message) (*Message, error) {
 		conn, err := s.open(ctx)
 		if err != nil {
@@ -212,9 +228,7 @@ func takesStreams(r *http.Request) bool {
 	return strings.Contains(accept, "text/event-stream") || accept == "" || strings.Contains(accept, "*/*")
 }
 
-func (e *Endpoint) exchange(r *http.Request, header http.Header, caller Caller, m *Message) *Exchange {
-	return &Exchange{Caller: caller, Revision: Rev0326, Request: m, HTTP: r, Header: header, Streaming: func() bool { return false }}
-}
+func never() bool { return false }
 
 // handle asks the Handler and makes whatever comes a message with the
 // request's id.

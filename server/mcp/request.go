@@ -15,21 +15,31 @@ type reply struct {
 	e       *Endpoint
 	w       http.ResponseWriter
 	r       *http.Request
-	session *session // nil: there is none, and the stream cannot be resumed
-	header  http.Header
+	session *session       // nil: there is none, and the stream cannot be resumed
 	aside   func(*Message) // where messages go when there can be no stream
+	x       Exchange       // what is asked
 
 	mu      sync.Mutex
 	stream  *stream
 	written chan struct{} // closed when the stream's writer has ended; nil: no stream
 }
 
-func (e *Endpoint) newReply(w http.ResponseWriter, r *http.Request, s *session) *reply {
-	p := &reply{e: e, w: w, r: r, session: s, header: make(http.Header)}
+func (e *Endpoint) newReply(w http.ResponseWriter, r *http.Request, s *session, caller Caller, m *Message) *reply {
+	p := &reply{e: e, w: w, r: r, session: s}
+	p.x = Exchange{Caller: caller, Revision: Rev0326, Request: m, HTTP: r, SetHeader: p.setHeader, Streaming: p.streaming, Forward: p.forward}
 	if s != nil {
 		p.aside = s.other
+		p.x.Session, p.x.Revision = s.id, s.speaks()
 	}
 	return p
+}
+
+func (p *reply) setHeader(name, value string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.w != nil && p.written == nil {
+		p.w.Header().Set(name, value)
+	}
 }
 
 // emit sends a message before the final one.
@@ -57,7 +67,6 @@ func (p *reply) begin() {
 		p.stream = newStream("", &p.e.limits)
 	}
 	p.written = make(chan struct{})
-	p.sendHeader()
 	go func() {
 		defer close(p.written)
 		ids := p.session != nil
@@ -71,12 +80,6 @@ func (p *reply) begin() {
 	}()
 }
 
-func (p *reply) sendHeader() {
-	for name, values := range p.header {
-		p.w.Header()[name] = values
-	}
-}
-
 func (p *reply) streaming() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +91,6 @@ func (p *reply) end(res *Message, status int) {
 	p.mu.Lock()
 	if p.written == nil && (prefersJSON(p.r) || status != http.StatusOK || !takesStreams(p.r)) {
 		p.mu.Unlock()
-		p.sendHeader()
 		writeJSON(p.w, status, res.Append(nil))
 		return
 	}
@@ -104,9 +106,7 @@ func (e *Endpoint) request(w http.ResponseWriter, r *http.Request, caller Caller
 		writeJSON(w, http.StatusOK, (&Message{ID: m.ID, Result: json.RawMessage("{}")}).Append(nil))
 		return
 	}
-	p := e.newReply(w, r, s)
-	x := e.exchange(r, p.header, caller, m)
-	x.Streaming = p.streaming
+	p := e.newReply(w, r, s, caller, m)
 	ctx, done := e.underway(r)
 	defer done()
 	if s != nil {
@@ -116,24 +116,20 @@ func (e *Endpoint) request(w http.ResponseWriter, r *http.Request, caller Caller
 		defer cancel()
 		s.track(m.ID, cancel)
 		defer s.untrack(m.ID)
-		x.Session, x.Revision = s.id, s.speaks()
 	}
-	x.Forward = e.forward(s, caller, p)
-	p.end(e.handle(ctx, x), http.StatusOK)
+	p.end(e.handle(ctx, &p.x), http.StatusOK)
 }
 
 // forward reaches the server over the session's conversation, or a pooled one.
-func (e *Endpoint) forward(s *session, caller Caller, p *reply) func(context.Context, *Message) (*Message, error) {
-	return func(ctx context.Context, m *Message) (*Message, error) {
-		if s == nil {
-			return e.pooledCall(ctx, caller, false, m, p.emit)
-		}
-		conn, err := s.open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return conn.Call(ctx, m, p.emit)
+func (p *reply) forward(ctx context.Context, m *Message) (*Message, error) {
+	if p.session == nil {
+		return p.e.pooledCall(ctx, p.x.Caller, false, m, p.emit)
 	}
+	conn, err := p.session.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return conn.Call(ctx, m, p.emit)
 }
 
 func (s *session) track(id json.RawMessage, cancel context.CancelFunc) {
@@ -167,13 +163,7 @@ func (e *Endpoint) batch(w http.ResponseWriter, r *http.Request, caller Caller, 
 				answers[i] = &Message{ID: m.ID, Result: json.RawMessage("{}")}
 				return
 			}
-			p := e.newReply(nil, r, s)
-			x := e.exchange(r, p.header, caller, m)
-			if s != nil {
-				x.Session, x.Revision = s.id, s.speaks()
-			}
-			x.Forward = e.forward(s, caller, p)
-			answers[i] = e.handle(ctx, x)
+			answers[i] = e.handle(ctx, &e.newReply(nil, r, s, caller, m).x)
 		})
 	}
 	wg.Wait()

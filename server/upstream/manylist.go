@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"iter"
 	"strings"
 	"sync"
 
@@ -105,7 +104,7 @@ func (m *many) merge(req *mcp.Message, k kind, pages []pageOf, sick map[string]s
 			continue
 		}
 		good++
-		for item := range elements(lookup(p.res.Result, k.items)) {
+		for item := range mcp.Elements(lookup(p.res.Result, k.items)) {
 			item = m.adorn(k, item, p.srv)
 			if id := identity(k, item); seen[id] != "" && id != "" {
 				sick[prefix] = "collision: " + cut(id, 200) + " is also offered by " + seen[id] + ", which comes first; the one of " + prefix + " is left out"
@@ -185,24 +184,6 @@ func set(obj json.RawMessage, name, value string) json.RawMessage {
 	}
 	out = append(append(append(append(out, '"'), name...), `":`...), raw...)
 	return append(out, '}')
-}
-
-// elements yields the elements of a valid JSON array that are objects.
-func elements(arr json.RawMessage) iter.Seq[json.RawMessage] {
-	return func(yield func(json.RawMessage) bool) {
-		if len(arr) == 0 || arr[0] != '[' {
-			return
-		}
-		for i := blank(arr, 1); i < len(arr) && arr[i] != ']'; i = blank(arr, i) {
-			end := skip(arr, i)
-			if arr[i] == '{' && !yield(arr[i:end:end]) {
-				return
-			}
-			if i = blank(arr, end); i < len(arr) && arr[i] == ',' {
-				i++
-			}
-		}
-	}
 }
 
 // readCursor reads a cursor of ours: where each server that has more goes on.

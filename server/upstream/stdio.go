@@ -187,9 +187,9 @@ func (e *tooLong) Error() string { return "the line is too long" }
 
 // id finds the id of an answer near the beginning or at the end of its line.
 func (e *tooLong) id() (uint64, bool) {
-	for key, at := range members(e.head) {
-		if string(key) == "id" && at.to < len(e.head) {
-			return number(e.head[at.from:at.to])
+	for key, at := range mcp.Members(e.head) {
+		if string(key) == "id" && at.To < len(e.head) {
+			return number(e.head[at.From:at.To])
 		}
 	}
 	return lastID(e.tail)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"iter"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -57,8 +56,8 @@ func parseBatch(line []byte) ([]*mcp.Message, error) {
 // parseOne takes the members of a valid JSON object apart.
 func parseOne(obj []byte) (*mcp.Message, error) {
 	m := &mcp.Message{}
-	for key, at := range members(obj) {
-		val := obj[at.from:at.to:at.to]
+	for key, at := range mcp.Members(obj) {
+		val := obj[at.From:at.To:at.To]
 		switch string(key) {
 		case "id":
 			if string(val) != "null" {
@@ -88,90 +87,6 @@ func parseOne(obj []byte) (*mcp.Message, error) {
 	return m, nil
 }
 
-type span struct{ from, to int }
-
-// members yields the members of a valid JSON object, or of the beginning of
-// one: the key without its quotes, escapes kept, and where the value stands.
-func members(obj []byte) iter.Seq2[[]byte, span] {
-	return func(yield func([]byte, span) bool) {
-		i := blank(obj, 0)
-		if i >= len(obj) || obj[i] != '{' {
-			return
-		}
-		for i = blank(obj, i+1); i < len(obj) && obj[i] == '"'; i = blank(obj, i+1) {
-			end := skip(obj, i)
-			from := blank(obj, blank(obj, end)+1)
-			if from >= len(obj) {
-				return // cut off: only the head of a message is here
-			}
-			key := obj[i+1 : end-1]
-			to := skip(obj, from)
-			if !yield(key, span{from, to}) {
-				return
-			}
-			if i = blank(obj, to); i >= len(obj) || obj[i] != ',' {
-				return
-			}
-		}
-	}
-}
-
-func blank(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// skip returns where the value that begins at i ends.
-func skip(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
-		case '"':
-			i = skipString(b, i)
-			if depth == 0 {
-				return i
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth == 0 {
-				return i // a number or a word ended here
-			}
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		case ',', ' ', '\n', '\t', '\r':
-			if depth == 0 {
-				return i
-			}
-		}
-		i++
-	}
-	return len(b)
-}
-
-func skipString(b []byte, i int) int {
-	for i++; i < len(b); {
-		n := bytes.IndexByte(b[i:], '"')
-		if n < 0 {
-			return len(b)
-		}
-		end := i + n
-		slashes := 0
-		for end-1-slashes >= i && b[end-1-slashes] == '\\' {
-			slashes++
-		}
-		i = end + 1
-		if slashes%2 == 0 {
-			return i
-		}
-	}
-	return len(b)
-}
-
 // is compares a key as a lenient server might: escapes and letter case do not
 // count. Only so can no caller smuggle in a progress token that is not its own.
 func is(key []byte, name string) bool {
@@ -186,7 +101,7 @@ func is(key []byte, name string) bool {
 // object as it then is, and the last value replaced; nil when there was none.
 // All other bytes stay as they are.
 func splice(obj json.RawMessage, value []byte, path ...string) (out, old json.RawMessage) {
-	var cuts []span
+	var cuts []mcp.Span
 	find(obj, 0, path, &cuts)
 	if len(cuts) == 0 {
 		return obj, nil
@@ -194,24 +109,24 @@ func splice(obj json.RawMessage, value []byte, path ...string) (out, old json.Ra
 	buf := make([]byte, 0, len(obj)+len(value)*len(cuts))
 	at := 0
 	for _, c := range cuts {
-		buf = append(append(buf, obj[at:c.from]...), value...)
-		at = c.to
-		old = obj[c.from:c.to:c.to]
+		buf = append(append(buf, obj[at:c.From]...), value...)
+		at = c.To
+		old = obj[c.From:c.To:c.To]
 	}
 	return append(buf, obj[at:]...), old
 }
 
-func find(obj []byte, base int, path []string, cuts *[]span) {
-	for key, at := range members(obj) {
+func find(obj []byte, base int, path []string, cuts *[]mcp.Span) {
+	for key, at := range mcp.Members(obj) {
 		if !is(key, path[0]) {
 			continue
 		}
 		if len(path) == 1 {
-			*cuts = append(*cuts, span{base + at.from, base + at.to})
+			*cuts = append(*cuts, mcp.Span{From: base + at.From, To: base + at.To})
 			continue
 		}
-		if obj[at.from] == '{' {
-			find(obj[at.from:at.to], base+at.from, path[1:], cuts)
+		if obj[at.From] == '{' {
+			find(obj[at.From:at.To], base+at.From, path[1:], cuts)
 		}
 	}
 }
@@ -220,9 +135,9 @@ func find(obj []byte, base int, path []string, cuts *[]span) {
 func lookup(obj json.RawMessage, path ...string) json.RawMessage {
 	for _, name := range path {
 		var val []byte
-		for key, at := range members(obj) {
+		for key, at := range mcp.Members(obj) {
 			if is(key, name) {
-				val = obj[at.from:at.to]
+				val = obj[at.From:at.To]
 			}
 		}
 		if val == nil {

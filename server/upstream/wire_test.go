@@ -83,7 +83,7 @@ func FuzzSplice(f *testing.F) {
 	f.Add([]byte(`{"_meta":{"progressToken":"x"},"a":[{"b":"}"}]}`))
 	f.Add([]byte(`{ "a" : -1.5e3 , "b":true,"c":"\\" }`))
 	f.Fuzz(func(t *testing.T, obj []byte) {
-		for range members(obj) { // must not panic, whatever it is
+		for range mcp.Members(obj) { // must not panic, whatever it is
 			continue
 		}
 		var want map[string]json.RawMessage
@@ -91,12 +91,12 @@ func FuzzSplice(f *testing.F) {
 			return
 		}
 		got := map[string]string{}
-		for key, at := range members(obj) {
+		for key, at := range mcp.Members(obj) {
 			var name string
 			if err := json.Unmarshal(append(append([]byte{'"'}, key...), '"'), &name); err != nil {
 				t.Fatal(err)
 			}
-			got[name] = string(obj[at.from:at.to])
+			got[name] = string(obj[at.From:at.To])
 		}
 		for name, value := range want {
 			if got[name] != string(value) {
