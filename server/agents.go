@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"paygate/server/gate"
 	"paygate/server/keys"
 	"paygate/server/mcp"
@@ -30,7 +28,7 @@ type identity struct {
 
 // Identify reads the key from X-API-Key or Authorization: Bearer.
 func (a *agents) Identify(r *http.Request) mcp.Caller {
-	secret := r.Header.Get("X-API-Key")
+	secret := r.Header.Get("X-Api-Key")
 	if secret == "" {
 		secret, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	}
@@ -146,26 +144,25 @@ func tooLong(what string, n int) error {
 
 // newCall reads what the gate must know out of params, which stay as they are.
 func (a *agents) newCall(w *World, who identity, x *mcp.Exchange, params json.RawMessage) (*gate.Call, error) {
-	tool := gjson.GetBytes(params, "name")
-	if tool.Type != gjson.String || tool.Str == "" {
+	tool, ok := mcp.Text(mcp.Field(params, "name"))
+	if !ok || tool == "" {
 		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: `params.name must be the name of a tool, such as {"name":"echo","arguments":{}}`}
 	}
-	if len(tool.Str) > mostName {
-		return nil, tooLong("params.name", len(tool.Str))
+	if len(tool) > mostName {
+		return nil, tooLong("params.name", len(tool))
 	}
 	run := x.HTTP.Header.Get("X-Run-Id")
 	if len(run) > mostName {
 		return nil, tooLong("the header X-Run-Id", len(run))
 	}
-	args := gjson.GetBytes(params, "arguments")
-	if args.Exists() && !args.IsObject() && args.Type != gjson.Null {
+	args := mcp.Field(params, "arguments")
+	if args != nil && args[0] != '{' && string(args) != "null" {
 		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: "params.arguments must be an object"}
 	}
-	c := &gate.Call{Terms: who.terms, Refused: who.refused, Addr: who.addr, Args: json.RawMessage(args.Raw), Header: x.HTTP.Header.Get}
+	c := &gate.Call{Terms: who.terms, Refused: who.refused, Addr: who.addr, Args: args, Header: x.HTTP.Header.Get}
 	c.ID = a.s.callID()
-	c.Steps = make([]gate.Step, 0, 10)
-	c.Tool = tool.Str
-	c.In = int64(len(args.Raw))
+	c.Tool = tool
+	c.In = int64(len(args))
 	c.Dims = w.prices.dims.read(c.Tool, c.Args)
 	c.IP = who.addr.String()
 	c.Run = run

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"time"
 
@@ -153,7 +152,7 @@ func (s *Server) forward(ctx context.Context, c *gate.Call) error {
 		step.Mark, step.Text = "fail", err.Error()
 	} else {
 		c.Result = res
-		step.Text = fmt.Sprintf("%d bytes", len(res.Result))
+		step.Count, step.Unit = int64(len(res.Result)), "bytes"
 	}
 	c.Note(step)
 	return err

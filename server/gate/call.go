@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -34,12 +35,14 @@ type Call struct {
 	Again func(context.Context) Earlier // of a request that repeats one: waits for how that ended
 
 	Denials []Denial // every failing check, in the order of evaluation
-	Steps   []Step   // what each check and wrap found and how long it took
+	Steps   []Step   // what each check and wrap found and how long it took; nobody may keep them
 
 	Dry        bool              // nothing is taken and nothing recorded
 	Settlement ledger.Settlement // after Settle
 
 	started  time.Time
+	room     *[steps]Step  // of Steps, given back when the call has ended
+	lapped   time.Time     // when the last step ended
 	upstream time.Duration // spent waiting for the upstream
 }
 
@@ -49,10 +52,20 @@ type Send func(context.Context, *mcp.Message) (*mcp.Message, error)
 // Step is one line of the inspector: a check or wrap, what it took and what it
 // found.
 type Step struct {
-	Name string
-	Took time.Duration
-	Mark string // ok, deny, would or fail
-	Text string
+	Name  string
+	Took  time.Duration
+	Mark  string // ok, deny, would or fail
+	Text  string
+	Count int64 // of Unit, where that says what was found
+	Unit  string
+}
+
+// Says is what was found, for a person.
+func (s Step) Says() string {
+	if s.Unit == "" {
+		return s.Text
+	}
+	return fmt.Sprintf("%d %s", s.Count, s.Unit)
 }
 
 // Upstream adds time spent outside the gateway, so that Gate, what the

@@ -37,9 +37,8 @@ func Fold(last Handler, wraps ...Wrap) Handler {
 // whatever order the checks have.
 func (g *Gate) check(w *Way, c *Call) {
 	for _, check := range w.Checks {
-		began := g.Now()
 		d := check.Do(c)
-		step := Step{Name: check.Name, Took: g.Now().Sub(began), Mark: "ok"}
+		step := Step{Name: check.Name, Took: g.lap(c), Mark: "ok"}
 		if d != nil {
 			d.Check = check.Name
 			step.Mark, step.Text = "deny", d.Reason
@@ -62,20 +61,19 @@ func (g *Gate) reserve(c *Call) error {
 	if c.Dry || len(c.Denials) > 0 {
 		ask = g.Book.Ask
 	}
-	began := g.Now()
 	err := ask(&c.Call)
-	step := Step{Name: "hold", Took: g.Now().Sub(began), Mark: "ok", Text: fmt.Sprintf("%d held", c.Quote)}
+	step := Step{Name: "hold", Took: g.lap(c), Mark: "ok", Count: int64(c.Quote), Unit: "held"}
 	var refused *ledger.Refused
 	switch {
 	case errors.As(err, &refused):
 		for _, r := range refused.Calls[0] {
 			c.Denials = append(c.Denials, fromBook(r))
 		}
-		step.Mark, step.Text = "deny", c.First().Reason
+		step.Mark, step.Text, step.Unit = "deny", c.First().Reason, ""
 	case err != nil:
 		return fmt.Errorf("call %s: %w", c.ID, err)
 	case c.Observed && len(c.Findings) > 0:
-		step.Mark, step.Text = "would", c.Findings[0]
+		step.Mark, step.Text, step.Unit = "would", c.Findings[0], ""
 	}
 	c.Note(step)
 	return nil

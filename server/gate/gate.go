@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"paygate/pricing"
@@ -29,7 +30,12 @@ type Gate struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	Trace func(*Call) // sees every finished call once, for the inspector; nil: nobody looks
+
+	steps sync.Pool // of *[steps]Step, for the calls under way
 }
+
+// steps is how many a call usually takes: checks, hold, upstream, settle.
+const steps = 16
 
 // Way is what a call is judged by, compiled once and never changed: a reload
 // makes another one, and calls that have begun end in theirs.
@@ -84,7 +90,13 @@ func (g *Gate) Ask(w *Way, c *Call) (*Denial, error) {
 
 func (g *Gate) begin(w *Way, c *Call) {
 	c.started = g.Now()
-	c.At = c.started
+	c.At, c.lapped = c.started, c.started
+	if room, ok := g.steps.Get().(*[steps]Step); ok {
+		c.room = room
+	} else {
+		c.room = new([steps]Step)
+	}
+	c.Steps = c.room[:0]
 	c.Price, c.Observed = w.Sheet, w.Observe
 	if w.Choose != nil && c.Terms != nil {
 		c.Price = w.Choose(c)
@@ -92,9 +104,23 @@ func (g *Gate) begin(w *Way, c *Call) {
 	c.Sheet = c.Price.Hash()
 }
 
+// lap is how long it is since the last step ended.
+func (g *Gate) lap(c *Call) time.Duration {
+	now := g.Now()
+	took := now.Sub(c.lapped)
+	c.lapped = now
+	return took
+}
+
+// trace shows the call that has ended, and takes back what only its way needed.
 func (g *Gate) trace(c *Call) {
 	if g.Trace != nil {
 		g.Trace(c)
+	}
+	if c.room != nil {
+		clear(c.room[:])
+		g.steps.Put(c.room)
+		c.room, c.Steps = nil, nil
 	}
 }
 
@@ -102,7 +128,8 @@ func (g *Gate) trace(c *Call) {
 // disk.
 func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 	err := g.through(ctx, w, c)
-	c.Took = g.Now().Sub(c.started)
+	c.lapped = g.Now()
+	c.Took = c.lapped.Sub(c.started)
 	c.Gate = c.Took - c.upstream
 	if kind := c.pending(err); kind != nil {
 		if c.BatchN == 0 || kind.task != "" {
@@ -112,7 +139,6 @@ func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 	}
 	c.judge(err)
 	c.settling()
-	began := g.Now()
 	c.Settlement = g.Book.Settle(&c.Call)
 	// The commit is waited for even when the client has gone: what happened
 	// must be on record. The wait is bounded by the book's own commit.
@@ -120,7 +146,7 @@ func (g *Gate) run(ctx context.Context, w *Way, c *Call) error {
 		c.Result = nil
 		return fmt.Errorf("call %s: %w", c.ID, waited)
 	}
-	c.Note(Step{Name: "settle", Took: g.Now().Sub(began), Mark: "ok", Text: fmt.Sprintf("%d charged, on disk", c.Settlement.Charged)})
+	c.Note(Step{Name: "settle", Took: g.lap(c), Mark: "ok", Count: int64(c.Settlement.Charged), Unit: "charged, on disk"})
 	return err
 }
 

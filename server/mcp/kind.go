@@ -29,14 +29,15 @@ type Kind struct {
 // KindOf looks at a result: «resultType» of 2026-07-28, or the task of a
 // 2025-11-25 result.
 func KindOf(result json.RawMessage) Kind {
-	switch gjson.GetBytes(result, "resultType").Str {
+	switch kind, _ := Text(Field(result, "resultType")); kind {
 	case "input_required":
 		return Kind{Kind: InputRequired}
 	case "task":
 		return Kind{Kind: Task, TaskID: gjson.GetBytes(result, "taskId").Str, TTL: ttl(gjson.GetBytes(result, "ttlMs"))}
 	case "":
-		if id := gjson.GetBytes(result, "task.taskId"); id.Type == gjson.String {
-			return Kind{Kind: Task, TaskID: id.Str, TTL: ttl(gjson.GetBytes(result, "task.ttl"))}
+		task := Field(result, "task")
+		if id, ok := Text(Field(task, "taskId")); ok {
+			return Kind{Kind: Task, TaskID: id, TTL: ttl(gjson.GetBytes(task, "ttl"))}
 		}
 	}
 	return Kind{}
@@ -46,7 +47,7 @@ func ttl(ms gjson.Result) time.Duration { return time.Duration(ms.Int()) * time.
 
 // IsToolError says whether a result says that its tool failed.
 func IsToolError(result json.RawMessage) bool {
-	return gjson.GetBytes(result, "isError").Type == gjson.True
+	return string(Field(result, "isError")) == "true"
 }
 
 // Reported is what a server says in a result's _meta that a call used and cost
