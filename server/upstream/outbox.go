@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"io"
+	"runtime"
 	"sync"
 )
 
@@ -63,6 +64,7 @@ func (o *outbox) pump(w io.Writer, done <-chan struct{}) {
 		case <-done:
 			return
 		}
+		runtime.Gosched() // whoever is about to write does so first: one piece for all of them
 		if _, err := w.Write(o.take()); err != nil {
 			return // the reader hears of it too, and says why
 		}
