@@ -46,7 +46,7 @@ import (
 var version = ""
 
 func main() {
-	defer runtime.KeepAlive(ballast())
+	weight := ballast()
 	ctx, stop := interruptible()
 	w := &cli.World{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: versionOf(),
 		Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
@@ -59,6 +59,7 @@ func main() {
 	w.DemoTool = func(ctx context.Context) error { return demo.Serve(ctx, os.Stdin, os.Stdout) }
 	code := cli.Run(ctx, w)
 	stop()
+	runtime.KeepAlive(weight)
 	os.Exit(code)
 }
 

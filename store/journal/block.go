@@ -31,50 +31,61 @@ const version = 1
 // Encode makes a block of events, which are in the order of their Seq, and of
 // the calls that were admitted since the block before and have not ended.
 func Encode(prev Hash, first, last uint64, events []*Event, opens []*Call) []byte {
+	return new(Encoder).Encode(prev, first, last, events, opens)
+}
+
+// Encoder makes block after block in the same memory.
+type Encoder struct {
+	act   writer // the one that is being written, and the words of all
+	acts  writer
+	block writer
+}
+
+// Encode is Encode whose block is good until the next one is made.
+func (n *Encoder) Encode(prev Hash, first, last uint64, events []*Event, opens []*Call) []byte {
+	if n.act.dict == nil {
+		n.act.dict = map[string]uint64{}
+	}
+	clear(n.act.dict)
+	clear(n.act.words)
+	n.act.words, n.acts.b, n.block.b = n.act.words[:0], n.acts.b[:0], n.block.b[:0]
 	base := baseTime(events, opens)
-	w := &writer{dict: map[string]uint64{}}
-	w.uint(uint64(len(events) + len(opens)))
+	n.acts.uint(uint64(len(events) + len(opens)))
 	for _, c := range opens {
-		w.record(actOpen, c.AdmitSeq-first, func(body *writer) { body.call(c, first, base) })
+		n.act.call(c, first, base)
+		n.record(actOpen, c.AdmitSeq-first)
 	}
 	for _, e := range events {
-		w.record(kindOf(e), e.Seq-first, func(body *writer) {
-			if e.Call != nil {
-				body.call(e.Call, first, base)
-				body.int(millis(e.At) - base)
-				return
-			}
-			body.event(e, base)
-		})
+		if e.Call != nil {
+			n.act.call(e.Call, first, base)
+			n.act.int(millis(e.At) - base)
+			n.record(actCall, e.Seq-first)
+			continue
+		}
+		n.act.event(e, base)
+		n.record(actEvent, e.Seq-first)
 	}
-	head := &writer{b: []byte{version}}
-	head.uint(first)
-	head.uint(last - first)
-	head.int(base)
-	head.b = append(head.b, prev[:]...)
-	head.uint(uint64(len(w.words)))
-	for _, s := range w.words {
-		head.text(s)
+	w := &n.block
+	w.b = append(w.b, version)
+	w.uint(first)
+	w.uint(last - first)
+	w.int(base)
+	w.b = append(w.b, prev[:]...)
+	w.uint(uint64(len(n.act.words)))
+	for _, s := range n.act.words {
+		w.text(s)
 	}
-	return append(head.b, w.b...)
+	w.b = append(w.b, n.acts.b...)
+	return w.b
 }
 
-func kindOf(e *Event) byte {
-	if e.Call != nil {
-		return actCall
-	}
-	return actEvent
-}
-
-// record writes one act with its length, so that old programs can step over
+// record adds the act with its length, so that old programs can step over
 // fields that newer ones add at its end.
-func (w *writer) record(kind byte, offset uint64, fill func(*writer)) {
-	body := &writer{dict: w.dict, words: w.words}
-	fill(body)
-	w.words = body.words
-	w.b = append(w.b, kind)
-	w.uint(offset)
-	w.bytes(body.b)
+func (n *Encoder) record(kind byte, offset uint64) {
+	n.acts.b = append(n.acts.b, kind)
+	n.acts.uint(offset)
+	n.acts.bytes(n.act.b)
+	n.act.b = n.act.b[:0]
 }
 
 func baseTime(events []*Event, opens []*Call) int64 {

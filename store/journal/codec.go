@@ -42,9 +42,11 @@ const callPrefix = "req_"
 
 // callID packs "req_" + 16 hex digits, as ours are, into eight bytes.
 func (w *writer) callID(id string) {
-	if raw, err := hex.DecodeString(strings.TrimPrefix(id, callPrefix)); err == nil && len(raw) == 8 && len(id) == len(callPrefix)+16 && id == strings.ToLower(id) {
-		w.b = append(append(w.b, 1), raw...)
-		return
+	if digits, ok := strings.CutPrefix(id, callPrefix); ok && len(digits) == 16 && !strings.ContainsAny(digits, "ABCDEF") {
+		if packed, err := hex.AppendDecode(append(w.b, 1), []byte(digits)); err == nil {
+			w.b = packed
+			return
+		}
 	}
 	w.b = append(w.b, 0)
 	w.text(id)

@@ -78,6 +78,8 @@ type Book struct {
 	prev    journal.Hash
 	last    uint64 // first number of the newest block
 	cells   round
+	encoder journal.Encoder // the writer's
+	unused  []*journal.Call // for opens
 	keyless flood
 
 	journal  *journal.Journal
@@ -157,7 +159,10 @@ func (b *Book) Settle(c *Call) Settlement {
 		return Settlement{Seq: never} // the books were read anew since: it has ended there
 	}
 	delete(b.holding, c.AdmitSeq)
-	delete(b.opens, c.AdmitSeq)
+	if open := b.opens[c.AdmitSeq]; open != nil { // ended in the block in which it began
+		delete(b.opens, c.AdmitSeq)
+		b.unused = append(b.unused, open)
+	}
 	s := c.books
 	if s != nil {
 		s.free(&c.Call, c.Quote)
@@ -178,10 +183,10 @@ func (b *Book) Settle(c *Call) Settlement {
 		b.real.notice(&c.Call)
 	}
 	set.Left = max(0, b.real.of(journal.Account(c.Payer)).available())
-	recorded := c.Call
-	b.append(&journal.Event{Seq: b.seq, At: b.now(), Type: journal.TypeCall, Subject: c.Key, Call: &recorded})
+	ended := record(c, b.seq, b.now())
+	b.append(ended)
 	if beside := c.Beside; beside != nil {
-		b.writes = append(b.writes, func(tx *store.Tx) error { return beside(tx, &recorded) })
+		b.writes = append(b.writes, func(tx *store.Tx) error { return beside(tx, ended.Call) })
 	}
 	b.unpark(c)
 	return set
@@ -203,6 +208,17 @@ func (b *Book) charge(s *State, c *Call) Settlement {
 	c.Charged = paid
 	c.Surcharge = max(0, min(charge.Output, paid, paid-(charge.Due-charge.Output)))
 	return Settlement{Charged: paid, Surcharge: c.Surcharge, Shortfall: c.Shortfall}
+}
+
+// record is the event of a call that has ended: a copy, since the call remains
+// its owner's.
+func record(c *Call, seq uint64, at time.Time) *journal.Event {
+	kept := &struct {
+		event journal.Event
+		call  journal.Call
+	}{journal.Event{Seq: seq, At: at, Type: journal.TypeCall, Subject: c.Key}, c.Call}
+	kept.event.Call = &kept.call
+	return &kept.event
 }
 
 // append queues an event. Behind mu.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"paygate/store"
@@ -52,6 +53,10 @@ const lazily = 50 * time.Millisecond
 // bytesPerAct is what cells may cost on average: a cell with long rate windows,
 // which changes with every call, is not written with every call.
 const bytesPerAct = 64
+
+// fewestActs are between two rounds: a small state is not written with every
+// commit, and boot folds so many acts in a few milliseconds.
+const fewestActs = 2048
 
 var errNothing = errors.New("nothing to write")
 
@@ -166,6 +171,7 @@ type cut struct {
 	applies     []*apply
 	writes      []func(*store.Tx) error
 	head        *head
+	encoder     *journal.Encoder
 }
 
 // cut takes the queue, runs the waiting mutations, and copies the cells that
@@ -173,7 +179,7 @@ type cut struct {
 func (b *Book) cut(tx *store.Tx, all bool) cut {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := cut{batch: b.next, first: b.disk + 1, prev: b.prev}
+	c := cut{batch: b.next, first: b.disk + 1, prev: b.prev, encoder: &b.encoder}
 	c.applies, b.applies = b.applies, nil
 	for _, a := range c.applies {
 		c.writes = append(c.writes, b.perform(tx, a)...)
@@ -205,7 +211,7 @@ func (c *cut) empty() bool { return c.first == 0 && len(c.writes) == 0 && len(c.
 // write puts the block, what the mutations wrote, the cells and the head.
 func (c *cut) write(tx *store.Tx) error {
 	if c.first > 0 {
-		block := journal.Encode(c.prev, c.first, c.last, c.events, c.opens)
+		block := c.encoder.Encode(c.prev, c.first, c.last, c.events, c.opens)
 		c.hash = journal.HashOf(block)
 		if err := tx.Append(journal.Bucket, journal.Key(c.first), block); err != nil {
 			return err
@@ -272,7 +278,7 @@ func (b *Book) turn(c *cut, all bool) []func(*store.Tx) error {
 	}
 	if r.next >= cells { // the round is over: all cells have what was before it began
 		r.from, r.next = r.start, 0
-		r.due = c.last + uint64(r.bytes/bytesPerAct)
+		r.due = c.last + max(fewestActs, uint64(r.bytes/bytesPerAct))
 		c.head = &head{From: r.from, Would: b.would != nil}
 	}
 	return writes
@@ -352,7 +358,9 @@ func (b *Book) flushIndex(cell int) func(*store.Tx) error {
 		if len(raw) == 0 {
 			return nil
 		}
-		return tx.Put(bucketIndex, key, raw)
+		// A stop writes what is left under the number that the first block after
+		// the next start finds, too.
+		return tx.Put(bucketIndex, key, slices.Concat(tx.Get(bucketIndex, key), raw))
 	}
 }
 

@@ -107,18 +107,16 @@ func (x *indexScan) below(s *store.Snapshot) error {
 // indexed is what one index record says of one owner.
 func indexed(raw []byte, owner int) []uint64 {
 	r := &cellReader{b: raw}
+	var blocks []uint64
 	for len(r.b) > 0 && !r.bad {
 		who, n, at := r.uint(), r.uint(), uint64(0)
-		var blocks []uint64
 		for ; n > 0 && !r.bad; n-- {
-			at += r.uint()
-			blocks = append(blocks, at)
-		}
-		if who == uint64(owner) {
-			return blocks
+			if at += r.uint(); who == uint64(owner) {
+				blocks = append(blocks, at)
+			}
 		}
 	}
-	return nil
+	return blocks
 }
 
 // name adds a block to the index of the keys that an event is about. An owner

@@ -42,6 +42,12 @@ func TestTheIndexFindsWhatAScanFinds(t *testing.T) {
 	killed := newRig(t, dir)
 	defer killed.close(t)
 	indexAgrees(t, killed, ids)
+	for n := range 3 { // what a stop leaves is not lost to the first block after the start
+		killed.close(t)
+		killed.open(t)
+		killed.pay(t, fmt.Sprint("after", n), ids[0], "plain")
+		indexAgrees(t, killed, ids)
+	}
 }
 
 func indexAgrees(t *testing.T, r *rig, ids []string) {

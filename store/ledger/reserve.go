@@ -125,11 +125,23 @@ func (b *Book) open(calls []*Call) {
 		b.seq++
 		c.AdmitSeq, c.epoch = b.seq, b.epoch
 		b.holding[b.seq] = c
-		recorded := c.Call // its owner goes on changing c
-		b.opens[b.seq] = &recorded
+		b.opens[b.seq] = b.copied(c)
 	}
 	b.next.last = b.seq
 	b.signal(b.soon)
+}
+
+// copied is a copy of a call, whose owner goes on changing it. Most calls end
+// before their block is cut; then the copy is used again. Behind mu.
+func (b *Book) copied(c *Call) *journal.Call {
+	var kept *journal.Call
+	if n := len(b.unused); n > 0 {
+		kept, b.unused = b.unused[n-1], b.unused[:n-1]
+	} else {
+		kept = new(journal.Call)
+	}
+	*kept = c.Call
+	return kept
 }
 
 // refuseAll records the calls of a refused Reserve at the very number at which
@@ -188,8 +200,7 @@ func ours(reason string) bool {
 func (b *Book) refuse(c *Call) {
 	b.seq++
 	c.AdmitSeq, c.SettleSeq = 0, b.seq
-	recorded := c.Call
-	b.queue = append(b.queue, &journal.Event{Seq: b.seq, At: c.At, Type: journal.TypeCall, Subject: c.Key, Call: &recorded})
+	b.queue = append(b.queue, record(c, b.seq, c.At))
 	b.next.last = b.seq
 	b.signal(b.soon)
 }
