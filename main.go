@@ -46,7 +46,9 @@ import (
 var version = ""
 
 func main() {
-	weight := ballast()
+	// Memory that is never touched takes none: it only makes the collector wait
+	// until so much was allocated, where the small live heap would keep it busy.
+	ballast := make([]byte, 32<<20)
 	ctx, stop := interruptible()
 	w := &cli.World{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: versionOf(),
 		Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
@@ -59,14 +61,9 @@ func main() {
 	w.DemoTool = func(ctx context.Context) error { return demo.Serve(ctx, os.Stdin, os.Stdout) }
 	code := cli.Run(ctx, w)
 	stop()
-	runtime.KeepAlive(weight)
+	runtime.KeepAlive(ballast)
 	os.Exit(code)
 }
-
-// ballast is memory that is never touched, so that it takes none: it only makes
-// the collector wait until so much has been allocated, where the live heap of a
-// few megabytes would have it run twenty times a second.
-func ballast() []byte { return make([]byte, 32<<20) }
 
 // interruptible ends its context at the first signal to stop, and the process
 // at the second.
