@@ -107,7 +107,7 @@ func (a *agents) call(ctx context.Context, w *World, who identity, x *mcp.Exchan
 	c.Request, c.Resumes, c.Carry, c.Send = x.Request, x.Resumes, x.Carry, x.Forward
 	err = a.s.gate.Do(ctx, &w.Way, c)
 	if c.Repeated {
-		x.Header.Set("X-Idempotent-Replay", "true")
+		x.SetHeader("X-Idempotent-Replay", "true")
 	}
 	if err == nil && c.Ref != "" {
 		err = a.s.tasks.remember(ctx, c)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidwall/sjson"
 
+	"paygate/pricing"
 	"paygate/server/gate"
 	"paygate/server/mcp"
 )
@@ -18,9 +19,8 @@ func (a *agents) figures(w *World, who identity, x *mcp.Exchange, c *gate.Call) 
 	if who.terms == nil {
 		return
 	}
-	state := a.s.book.Key(who.terms.ID)
 	if !w.Way.Observe {
-		x.SetHeader("X-Credits-Remaining", strconv.FormatInt(int64(state.Available), 10))
+		x.SetHeader("X-Credits-Remaining", strconv.FormatInt(int64(a.left(who, c)), 10))
 		if c != nil && c.Settlement.Surcharge > 0 {
 			x.SetHeader("X-Output-Surcharge", strconv.FormatInt(int64(c.Settlement.Surcharge), 10))
 		}
@@ -33,6 +33,14 @@ func (a *agents) figures(w *World, who identity, x *mcp.Exchange, c *gate.Call) 
 	x.SetHeader("X-RateLimit-Limit", strconv.Itoa(limit))
 	x.SetHeader("X-RateLimit-Remaining", strconv.Itoa(max(0, limit-used)))
 	x.SetHeader("X-RateLimit-Reset", seconds(reset))
+}
+
+// left is what the caller can still spend: as its call left it, or as it is.
+func (a *agents) left(who identity, c *gate.Call) pricing.Credits {
+	if c != nil && c.Settlement.Seq > 0 {
+		return c.Settlement.Left
+	}
+	return a.s.book.Key(who.terms.ID).Available
 }
 
 // withFigures repeats in the answer's _meta what would have been headers: on a

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -76,8 +75,8 @@ func (f *front) wrap(next http.Handler) http.Handler {
 		if !saneID(id) {
 			id = f.newID()
 		}
-		r.Header.Set("X-Request-Id", id)
-		h["X-Request-Id"] = []string{id}
+		named := []string{id}
+		r.Header["X-Request-Id"], h["X-Request-Id"] = named, named
 		for _, fixed := range f.fixed { // in the form that net/http keeps: no work for each answer
 			h[fixed.name] = fixed.value
 		}
@@ -142,21 +141,21 @@ func saneID(id string) bool {
 func (f *front) newID() string {
 	var raw [idRandBytes]byte
 	_, _ = rand.Read(raw[:]) // never fails; the program ends if the system has no randomness
-	return requestIDs + hex.EncodeToString(raw[:])
+	return requestID(raw)
+}
+
+// requestID is "req_" and 16 hex digits, made at once.
+func requestID(raw [idRandBytes]byte) string {
+	var id [len(requestIDs) + 2*idRandBytes]byte
+	copy(id[:], requestIDs)
+	hex.Encode(id[len(requestIDs):], raw[:])
+	return string(id[:])
 }
 
 // ClientIP is the address that a request comes from. A proxy's word counts
 // only when the proxy is configured.
 func (f *front) ClientIP(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr = addr.Unmap()
+	addr := remote(r)
 	trusted := f.config().TrustedProxies
 	if len(trusted) == 0 {
 		return addr
@@ -170,6 +169,18 @@ func (f *front) ClientIP(r *http.Request) netip.Addr {
 		addr = next.Unmap()
 	}
 	return addr
+}
+
+// remote is the address at the other end of the connection.
+func remote(r *http.Request) netip.Addr {
+	if both, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return both.Addr().Unmap()
+	}
+	addr, err := netip.ParseAddr(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
 }
 
 func inRanges(addr netip.Addr, ranges []string) bool {

@@ -8,7 +8,6 @@ package server
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -293,11 +292,11 @@ func (s *Server) Close(ctx context.Context) error {
 
 // callID is a new id for a call.
 func (s *Server) callID() string {
-	var raw [8]byte
+	var raw [idRandBytes]byte
 	if _, err := io.ReadFull(s.opts.Rand, raw[:]); err != nil {
 		s.opts.Log.Error("no randomness", "error", err)
 	}
-	return requestIDs + hex.EncodeToString(raw[:])
+	return requestID(raw)
 }
 
 func specs(servers []config.Server) []upstream.Spec {

@@ -25,8 +25,8 @@ type Inspector struct {
 }
 
 const (
-	mostPages    = 64
-	pageSize     = 256 << 10 // 16 MiB of calls in all
+	mostPages    = 32
+	pageSize     = 256 << 10 // 8 MiB of calls in all
 	mostBodyKept = 64 << 10  // of one body
 )
 
@@ -80,7 +80,8 @@ func (i *Inspector) room(n int) []byte {
 	}
 	var page []byte
 	if len(i.pages) == mostPages {
-		page, i.pages = i.pages[0][:0], append(i.pages[:0], i.pages[1:]...)
+		page = i.pages[0][:0]
+		i.pages = append(i.pages[:0], i.pages[1:]...)
 	}
 	if cap(page) < n {
 		page = make([]byte, 0, max(n, pageSize))

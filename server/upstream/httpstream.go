@@ -186,7 +186,8 @@ func (h *httpLink) ask(ctx context.Context, method string, params json.RawMessag
 	m := &mcp.Message{Method: method, Params: params}
 	h.mu.Lock()
 	h.last++
-	c := &call{inbox: newInbox(h.max), id: h.last, method: method, own: appendID(h.last)}
+	c := &call{id: h.last, method: method, own: appendID(h.last)}
+	c.ready(h.max)
 	h.calls[c.id] = c
 	h.mu.Unlock()
 	defer h.end(c)

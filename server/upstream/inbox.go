@@ -24,6 +24,9 @@ type inbox struct {
 
 func newInbox(max int) *inbox { return &inbox{wake: make(chan struct{}, 1), max: max} }
 
+// ready makes an inbox that is part of something else.
+func (b *inbox) ready(max int) { b.wake, b.max = make(chan struct{}, 1), max }
+
 // put leaves a message; it says whether there was room.
 func (b *inbox) put(m *mcp.Message) bool {
 	size := len(m.Params) + 64

@@ -31,9 +31,10 @@ type routes struct {
 
 // call is a request under way.
 type call struct {
-	*inbox
+	inbox
 	id        uint64
-	own       []byte // id as sent upstream
+	own       []byte   // id as sent upstream
+	digits    [20]byte // of own
 	view      *view
 	method    string
 	clientID  json.RawMessage
@@ -58,7 +59,8 @@ func newRoutes(max int, shared bool) *routes {
 
 // begin enters a call and returns it with the params to send.
 func (r *routes) begin(v *view, m *mcp.Message, hears bool) (*call, json.RawMessage, error) {
-	c := &call{inbox: newInbox(r.max), view: v, method: m.Method, clientID: m.ID, hears: hears, logs: bytes.Contains(m.Params, []byte(logLevel))}
+	c := &call{view: v, method: m.Method, clientID: m.ID, hears: hears, logs: bytes.Contains(m.Params, []byte(logLevel))}
+	c.ready(r.max)
 	r.mu.Lock()
 	if r.ended != nil {
 		r.mu.Unlock()
@@ -68,7 +70,7 @@ func (r *routes) begin(v *view, m *mcp.Message, hears bool) (*call, json.RawMess
 	c.id = r.last
 	r.calls[c.id] = c
 	r.mu.Unlock()
-	c.own = appendID(c.id)
+	c.own = strconv.AppendUint(c.digits[:0], c.id, 10)
 	params, token := splice(m.Params, c.own, "_meta", "progressToken")
 	if token != nil {
 		r.mu.Lock()
