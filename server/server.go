@@ -189,7 +189,11 @@ func (s *Server) openEndpoint(ctx context.Context, eras *bridge.Bridge) error {
 // about is what the gateway says of itself in every frame of the feed.
 func (s *Server) about() api.Live {
 	w := s.world.Load()
-	return api.Live{Mode: modeName(w.Way.Observe), Demo: s.opts.Demo, Name: w.Config.Name, Version: s.opts.Version, Servers: s.serverList()}
+	canary := 0.0
+	if c := w.prices.rollout.Canary; c != nil {
+		canary = c.Percent
+	}
+	return api.Live{Mode: modeName(w.Way.Observe), Canary: canary, Demo: s.opts.Demo, Name: w.Config.Name, Version: s.opts.Version, Servers: s.serverList()}
 }
 
 // watch starts the readers of the journal, which run until Close.

@@ -89,6 +89,9 @@ func (m *Model) block(w int) (string, paint.Style) {
 	if m.feed.shadow() {
 		return " ░ SHADOW ░" + words("nothing is charged", "not charging") + " ", paint.Bold(paint.Shadow)
 	}
+	if c := m.feed.live.Canary; c > 0 {
+		return " ● LIVE ● canary " + strconv.FormatFloat(c, 'g', 3, 64) + " % ", paint.Bold(paint.Live)
+	}
 	return " ● LIVE ●" + words("calls are charged", "charging") + " ", paint.Bold(paint.Live)
 }
 

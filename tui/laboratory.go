@@ -31,15 +31,17 @@ type laboratory struct {
 	plot    int       // the first of the plots that are shown
 	window  int       // of labWindows
 	enact   enactment
-	edit    *edit.Line // of the cell under the cursor, while it is typed
-	state   *statement // one key's calls, when it is open
-	touched time.Time  // when a price was changed last
+	edit    *edit.Line      // of the cell under the cursor, while it is typed
+	rollout *shadow.Rollout // of the canary that runs; nil: none
+	state   *statement      // one key's calls, when it is open
+	touched time.Time       // when a price was changed last
 }
 
 // column is one sheet.
 type column struct {
 	name   string // of the experiment, "live", or of a draft
 	base   string // the sheet that it is made of; its own name when it is kept
+	by     string // of live: the candidate that was promoted to it
 	hash   string
 	state  string
 	rules  int
@@ -157,13 +159,29 @@ func (l *laboratory) fetch() tea.Cmd {
 			return nil
 		}
 		l.fault, l.known = "", true
-		return tea.Batch(l.again(), ask(l.m, "GET", "/admin/shadow", nil, func(got labStatus, err error) tea.Cmd {
+		return tea.Batch(l.again(), l.watch(), ask(l.m, "GET", "/admin/shadow", nil, func(got labStatus, err error) tea.Cmd {
 			if err == nil {
 				l.takeStatus(got.Experiments)
 			}
 			return nil
 		}))
 	})
+}
+
+// watch asks what a canary does, while one runs.
+func (l *laboratory) watch() tea.Cmd {
+	for _, c := range l.cols {
+		if c.state == shadow.InCanary {
+			return ask(l.m, "GET", "/admin/shadow/rollout", nil, func(got shadow.Rollout, err error) tea.Cmd {
+				if err == nil {
+					l.rollout = &got
+				}
+				return nil
+			})
+		}
+	}
+	l.rollout = nil
+	return nil
 }
 
 // take makes columns of the sheets; drafts and staged changes stay.
@@ -180,13 +198,14 @@ func (l *laboratory) take(got api.LabSheets) error {
 	var cols []*column
 	for _, s := range got.Sheets {
 		if s.State == shadow.IsLive && s.Name != "live" {
-			continue // it is the live column
+			cols[0].by = s.Name // it is the live column
+			continue
 		}
 		c := was(s.Name)
 		if c.hash != s.Hash {
 			c.stale = true
 		}
-		c.hash, c.state, c.rules = s.Hash, s.State, s.Rules
+		c.by, c.hash, c.state, c.rules = "", s.Hash, s.State, s.Rules
 		c.prices = map[string]lab.Price{}
 		var err error
 		if c.prices["*"], err = lab.PriceOf(s.Default); err != nil {

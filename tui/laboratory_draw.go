@@ -124,6 +124,9 @@ func (l *laboratory) drawPlot(a paint.Area, i int) {
 		return
 	}
 	p, d := lab.Plots()[i], l.data()
+	if c := l.at(); i == l.plot && c != nil && c.state == shadow.InCanary && l.rollout != nil && l.rollout.Canary != nil {
+		p = lab.Canary(l.rollout, l.m.now())
+	}
 	title := []paint.Span{{S: p.Title(d), St: paint.Strong()}}
 	if c := l.at(); c != nil && c.stale && c.report != nil {
 		title = append(title, paint.Span{S: "  as it was before the change", St: paint.In(paint.Warn)})

@@ -201,6 +201,9 @@ func (l *laboratory) startStop() tea.Cmd {
 	if c.state == shadow.Validated {
 		return l.m.perform(act{path: "/admin/shadow/start", in: in, done: c.name + " shadows every call from now on", cli: "paygate shadow start " + quote(c.name), after: l.fetch})
 	}
+	if c.state == shadow.Scheduled {
+		return l.m.perform(act{path: "/admin/shadow/cancel", in: in, done: c.name + " does not go live by itself any more", cli: "paygate shadow cancel " + quote(c.name), after: l.fetch})
+	}
 	stop := act{path: "/admin/shadow/stop", in: in, done: c.name + " is ended; its report stays", cli: "paygate shadow stop " + quote(c.name), after: l.fetch}
 	return l.m.open(&question{title: "End the shadow of " + c.name + "?", lines: []string{"Its report stays. It cannot go on from where it ends: a new one begins anew."}, cli: stop.cli, yes: func() tea.Cmd { return l.m.perform(stop) }})
 }

@@ -50,7 +50,7 @@ func (l *laboratory) promote() tea.Cmd {
 		l.m.warn("%s has not lived through a call yet: s shadows it; its report decides what may go live.", c.name)
 		return nil
 	}
-	if c.state == inCanary {
+	if c.state == shadow.InCanary {
 		return l.widenCanary(c)
 	}
 	return ask(l.m, "GET", "/admin/shadow/promote?name="+url.QueryEscape(c.name), nil, func(p preview, err error) tea.Cmd {
@@ -61,9 +61,6 @@ func (l *laboratory) promote() tea.Cmd {
 		return l.m.open(l.promotion(c, p))
 	})
 }
-
-// inCanary is the state of an experiment that some keys pay.
-const inCanary = "canary"
 
 func (l *laboratory) promotion(c *column, p preview) *form {
 	var words []string
@@ -248,7 +245,7 @@ func guardrailLines(all []shadow.Guardrail, p promotion, w, h int) [][]paint.Spa
 				limit += ", unattended"
 			}
 		}
-		line := []paint.Span{{S: mark, St: paint.In(tone)}, {S: padded(lab.Words(g.Name), 38)}, {S: padded(lab.Value(g.Name, g.Value), 14), St: paint.In(tone)}, {S: limit, St: muted}}
+		line := []paint.Span{{S: mark, St: paint.In(tone)}, {S: padded(lab.Words(g.Name), 33)}, {S: padded(lab.Value(g.Name, g.Value), 14), St: paint.In(tone)}, {S: limit, St: muted}}
 		if g.Pass {
 			good = append(good, line)
 		} else {
@@ -272,7 +269,7 @@ func guardrailLines(all []shadow.Guardrail, p promotion, w, h int) [][]paint.Spa
 		if n := len(p.override) - 1; n > 0 {
 			blocked = fmt.Sprintf("Blocked by %s and %d more.", strings.ToLower(lab.Words(p.override[0])), n)
 		}
-		out = append(out, []paint.Span{{S: blocked, St: paint.In(paint.Bad)}, {S: " Typing their names accepts them.", St: muted}})
+		out = append(out, []paint.Span{{S: blocked, St: paint.In(paint.Bad)}, {S: " Typing the names accepts it.", St: muted}})
 	}
 	return out
 }

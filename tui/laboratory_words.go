@@ -22,7 +22,7 @@ func (l *laboratory) stateWord(c *column, i int) (string, paint.Tone) {
 		return "changed", paint.Warn
 	case c.state == shadow.Validated:
 		return "not started", paint.Muted
-	case c.status != nil && c.status.Started != nil && (c.state == shadow.Shadowing || c.state == "reviewed"):
+	case c.status != nil && c.status.Started != nil && (c.state == shadow.Shadowing || c.state == shadow.IsReviewed):
 		return "shadow " + figure.Span(l.m.now().Sub(*c.status.Started)), paint.Accent
 	}
 	return c.state, paint.Accent
@@ -35,7 +35,9 @@ func (l *laboratory) shadowLabel() string {
 		return ""
 	case c.state == shadow.Validated:
 		return "shadow it"
-	case c.state == shadow.Shadowing || c.state == "reviewed":
+	case c.state == shadow.Scheduled:
+		return "not then"
+	case c.state == shadow.Shadowing || c.state == shadow.IsReviewed:
 		return "stop"
 	}
 	return ""
@@ -55,6 +57,8 @@ func (l *laboratory) verdict(w int) []paint.Span {
 		return []paint.Span{{S: "✗ " + l.enact.fault, St: paint.In(paint.Bad)}}
 	case l.enact.summed == 0 && l.enact.sumMs > 0:
 		return []paint.Span{hint("No call in this window: t looks further back, " + l.m.tab("Calls") + " says how to send one.")}
+	case l.col == 0 && c.by != "":
+		return []paint.Span{{S: "live", St: strong}, hint(" are the prices of " + c.by + ". R rolls them back and refunds each key to the credit.")}
 	case l.col == 0 && len(l.cols) == 1:
 		return []paint.Span{hint("Nothing here is charged before you promote it.")}
 	case l.col == 0:
@@ -94,8 +98,12 @@ func (l *laboratory) next(c *column) string {
 		return "w keeps it"
 	case c.state == shadow.Validated:
 		return "s shadows it on what comes"
-	case c.state == shadow.Shadowing || c.state == "reviewed":
+	case c.state == shadow.Shadowing || c.state == shadow.IsReviewed:
 		return "P promotes"
+	case c.state == shadow.InCanary:
+		return "P goes on, R rolls back"
+	case c.state == shadow.Scheduled && c.status != nil && c.status.Going != nil && c.status.Going.At != nil:
+		return "live from " + c.status.Going.At.Local().Format("2 Jan 15:04")
 	}
 	return ""
 }

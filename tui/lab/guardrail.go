@@ -15,7 +15,7 @@ func Words(name string) string {
 	case "coverage":
 		return "calls that the shadow saw"
 	case "selfDifference":
-		return "calls where live differs from itself"
+		return "calls where live differs"
 	case "windowDays":
 		return "days watched"
 	case "attempts":
@@ -38,6 +38,14 @@ func Words(name string) string {
 		return "tools newly sold below cost"
 	case "liftLowerBound":
 		return "lower bound of the lift"
+	case "errorRate":
+		return "failed calls, more than live"
+	case "p99":
+		return "99th percentile, slower than live"
+	case "attemptsDrop":
+		return "calls of a key, against live"
+	case "topUpFailures":
+		return "failed top-ups, more than live"
 	case "quietHours":
 		return "quiet hours"
 	}
@@ -61,7 +69,7 @@ func Value(name string, v any) string {
 	case "steepestRise", "liftLowerBound":
 		return percent(f)
 	case "windowDays", "effectivePayers":
-		return fmt.Sprintf("%.3g", f)
+		return figure.Rate(f)
 	}
 	if f == math.Trunc(f) {
 		return figure.Group(int64(f))
