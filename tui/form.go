@@ -252,6 +252,8 @@ func (x *field) draw(a paint.Area, value int, focus bool) {
 		value = max(value, end)
 	case focus:
 		x.line.Draw(box, x.ghost(), paint.Strong())
+	case x.line.String() == "":
+		box.Text(0, 0, x.expect, paint.In(paint.Muted))
 	default:
 		box.Text(0, 0, x.line.String(), paint.Style{})
 	}

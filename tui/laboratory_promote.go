@@ -276,7 +276,7 @@ func guardrailLines(all []shadow.Guardrail, p promotion, w, h int) [][]paint.Spa
 
 // widenCanary goes on with a canary.
 func (l *laboratory) widenCanary(c *column) tea.Cmd {
-	share := choice("Keys", "that pay the new prices from now on", "all of them", "10 %", "25 %", "50 %")
+	share := choice("Keys", "pay the new prices", "all of them", "10 %", "25 %", "50 %")
 	typed := &field{name: "Type", wide: true, expect: "promote " + c.name}
 	f := &form{m: l.m, title: "Go on with the canary of " + c.name, fields: []*field{share, typed}, button: "Promote"}
 	canary := func(v string) string { return strings.TrimSuffix(strings.TrimSuffix(v, "all of them"), " %") }

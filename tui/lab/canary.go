@@ -48,8 +48,8 @@ func arms(a paint.Area, r *shadow.Rollout) {
 		}
 		name := Words(g.Name)
 		a.Text(1, 3+i, mark, paint.In(tone))
-		a.Text(3, 3+i, name+strings.Repeat(" ", max(36-paint.Width(name), 1))+Value(g.Name, g.Value), paint.Style{})
-		a.Text(54, 3+i, "rolls back beyond "+Value(g.Name, g.Limit), muted)
+		a.Text(3, 3+i, name+strings.Repeat(" ", max(35-paint.Width(name), 1))+Value(g.Name, g.Value), paint.Style{})
+		a.Text(48, 3+i, "back beyond "+Value(g.Name, g.Limit), muted)
 	}
 	if len(r.Guards) == 0 {
 		a.Text(1, 3, "No guard says anything yet.", muted)

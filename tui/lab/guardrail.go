@@ -62,6 +62,10 @@ func Value(name string, v any) string {
 		return fmt.Sprint(v)
 	}
 	switch name {
+	case "errorRate", "topUpFailures":
+		return fmt.Sprintf("%+.1f pp", f*100)
+	case "p99", "attemptsDrop":
+		return percent(f)
 	case "coverage", "newlyDeniedAttempts", "newlyStoppedKeys", "strandedSpend", "billShock":
 		return figure.Percent(f)
 	case "runsBroken":
