@@ -10,8 +10,8 @@ import "time"
 // Each frame is whole: a client that missed some is right again at the next.
 type Live struct {
 	At        time.Time   `json:"at"`
-	Seq       uint64      `json:"seq"`  // journal position that the frame has seen
-	Mode      string      `json:"mode"` // "live" or "shadow"
+	Seq       uint64      `json:"seq"`              // journal position that the frame has seen
+	Mode      string      `json:"mode"`             // "live" or "shadow"
 	Canary    float64     `json:"canary,omitempty"` // percent of keys that pay a candidate's prices; 0: none runs
 	Demo      bool        `json:"demo,omitempty"`
 	Role      string      `json:"role"` // of the reader: super_admin, admin or viewer
