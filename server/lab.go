@@ -25,6 +25,7 @@ func (s *Server) experiments() []api.Route {
 		api.Handle("GET", "/admin/shadow/diff", api.Viewer, "What a candidate changes of the live prices", s.shadowDiff),
 		api.RawRoute("GET", "/admin/shadow/report", api.Viewer, "What a candidate would have meant (format json, markdown, html, csv)", s.shadowReport),
 		api.Handle("GET", "/admin/shadow/statement", api.Viewer, "What one key would have paid, call by call", s.shadowStatement),
+		api.Handle("GET", "/admin/shadow/experiment", api.Viewer, "How callers react to a candidate that some of them pay by", s.shadowTrial),
 		api.Handle("POST", "/admin/shadow/sums", api.Viewer, "What the newest calls would cost under several sheets, limits and wallets aside", s.shadowSums),
 		api.Handle("POST", "/admin/shadow/replay", api.Viewer, "What candidates would have meant for recorded calls", s.shadowReplay),
 		api.Handle("GET", "/admin/shadow/replay", api.Viewer, "How far a replay is that was given an id", s.shadowProgress),
@@ -166,6 +167,10 @@ func (s *Server) shadowStatement(ctx context.Context, in statementIn) (statement
 	}
 	lines, err := s.lab.Statement(ctx, in.Name, id)
 	return labAnswer(statementOut{append([]shadow.Line{}, lines...)}, err)
+}
+
+func (s *Server) shadowTrial(ctx context.Context, in nameIn) (*shadow.Trial, error) {
+	return labAnswer(s.lab.Trial(ctx, in.Name))
 }
 
 type verifyIn struct {

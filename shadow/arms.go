@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"paygate/pricing"
+	"paygate/shadow/stats"
 	"paygate/store/journal"
 	"paygate/store/sheets"
 )
@@ -200,7 +201,7 @@ func (a *arms) drop(c *sheets.Canary, before map[string]float64, hours float64) 
 	}
 	m0, s0 := stat.MeanStdDev(by[0], nil)
 	m1, s1 := stat.MeanStdDev(by[1], nil)
-	most := m1 + SequenceHalfWidth(len(by[1]), s1, .025, 100) - (m0 - SequenceHalfWidth(len(by[0]), s0, .025, 100))
+	most := m1 + stats.SequenceHalfWidth(len(by[1]), s1, .025, 100) - (m0 - stats.SequenceHalfWidth(len(by[0]), s0, .025, 100))
 	return m1 - m0, most < maxDrop
 }
 

@@ -26,7 +26,7 @@ import (
 const CheckpointFile = "shadow.db"
 
 const (
-	form       = 1               // of a checkpoint; another one is not read
+	form       = 2               // of a checkpoint; another one is not read
 	saveEvery  = 5 * time.Second // at least
 	saveShare  = 20              // and at most one part in so many of the time
 	partBytes  = 1 << 20
@@ -50,6 +50,8 @@ type savedPair struct {
 	Mark           mark
 	From           time.Time
 	Running        bool
+	Stages         []TrialStage
+	Ended          *time.Time
 	Live, Cand     []byte // scenarios; no live: it is as reality
 	Tally          *Tally
 	Plans          *planner
@@ -80,7 +82,7 @@ func (l *Lab) encode() ([]byte, error) {
 	for _, name := range slices.Sorted(maps.Keys(l.pairs)) {
 		t := l.pairs[name]
 		p := t.pair
-		c.Pairs = append(c.Pairs, savedPair{Mark: t.mark, From: t.from, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
+		c.Pairs = append(c.Pairs, savedPair{Mark: t.mark, From: t.from, Stages: t.stages, Ended: t.ended, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
 			Tally: p.tally, Plans: p.plans, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()})
 	}
 	if err != nil {
@@ -124,7 +126,7 @@ func (l *Lab) decode(raw []byte) (*walker, map[string]*tracked, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("experiment %s: %w", s.Mark.Name, err)
 		}
-		pairs[s.Mark.Name] = &tracked{mark: s.Mark, from: s.From, pair: p}
+		pairs[s.Mark.Name] = &tracked{mark: s.Mark, from: s.From, stages: s.Stages, ended: s.Ended, pair: p}
 	}
 	l.follow(w, pairs, Window{})
 	return w, pairs, nil

@@ -136,8 +136,10 @@ type Lab struct {
 // tracked is an experiment in a walk.
 type tracked struct {
 	mark
-	pair *pair
-	from time.Time
+	pair   *pair
+	from   time.Time
+	stages []TrialStage // when it was charged to a share of the keys
+	ended  *time.Time   // when that ended
 }
 
 // New is a lab over the books.

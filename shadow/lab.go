@@ -174,7 +174,22 @@ func (l *Lab) follow(w *walker, pairs map[string]*tracked, window Window) {
 		case t != nil && (e.Type == eventStopped || e.Type == eventCanary || e.Type == eventPromoted):
 			w.pairs = slices.DeleteFunc(w.pairs, func(p *pair) bool { return p == t.pair })
 		}
+		if t != nil {
+			t.stage(e, m)
+		}
 		return nil
+	}
+}
+
+// stage keeps when a share of the keys began to pay, and when that ended.
+func (t *tracked) stage(e *journal.Event, m mark) {
+	switch {
+	case e.Type == eventCanary:
+		t.stages = append(t.stages, TrialStage{From: e.At, Percent: m.Percent, Salt: m.Salt, Seq: e.Seq, Charged: m.Charged})
+		t.ended = nil
+	case len(t.stages) > 0 && t.ended == nil && (e.Type == eventPromoted || e.Type == eventRolled || e.Type == eventStopped):
+		at := e.At
+		t.ended = &at
 	}
 }
 
@@ -187,18 +202,23 @@ func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, 
 	if _, err := l.Experiment(name); err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if window == (Window{}) {
-		if err := l.advance(ctx); err != nil {
-			return nil, err
-		}
-		return l.make(l.w, l.pairs, name, time.Time{})
+		return l.reportNow(ctx, name)
 	}
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
 	return l.again(ctx, name, window, math.MaxUint64)
+}
+
+// reportNow is of all that has been lived through.
+func (l *Lab) reportNow(ctx context.Context, name string) (*Report, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.advance(ctx); err != nil {
+		return nil, err
+	}
+	return l.make(ctx, l.w, l.pairs, name, time.Time{})
 }
 
 // again walks anew up to an act.
@@ -211,10 +231,10 @@ func (l *Lab) again(ctx context.Context, name string, window Window, last uint64
 	if err := w.walk(ctx, last, nil); err != nil {
 		return nil, err
 	}
-	return l.make(w, pairs, name, window.To)
+	return l.make(ctx, w, pairs, name, window.To)
 }
 
-func (l *Lab) make(w *walker, pairs map[string]*tracked, name string, to time.Time) (*Report, error) {
+func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, name string, to time.Time) (*Report, error) {
 	t := pairs[name]
 	if t == nil {
 		return nil, fmt.Errorf("experiment %s has not started: %w", name, ErrState)
@@ -233,7 +253,10 @@ func (l *Lab) make(w *walker, pairs map[string]*tracked, name string, to time.Ti
 		points = append(points, pairs[other].pair.tally.point(pairs[other].mark, dollar(sheet)))
 	}
 	r.Frontier = frontier(points)
-	return r, nil
+	if len(t.stages) > 0 {
+		r.Trial, err = l.trial(ctx, t, w.last, to)
+	}
+	return r, err
 }
 
 // dollar is what counts as nothing of a bill: one of the sheet's currency.
@@ -262,6 +285,7 @@ func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	r.Limits = cannotKnow
 	if p.policy != nil {
 		made := p.policy.WhatIf
+		r.Projected.Growth = t.grow(made.Growth)
 		r.WhatIf = &made
 	}
 	r.Guardrails = guardrails(r)

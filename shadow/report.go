@@ -30,8 +30,9 @@ type Report struct {
 	Exact          Exact       `json:"exact"`
 	Projected      Projected   `json:"projected"`
 	Guardrails     []Guardrail `json:"guardrails"`
-	Frontier       []Point     `json:"frontier"`   // every candidate that was lived through beside this one
-	Limits         []string    `json:"cannotKnow"` // what no report of this kind can say
+	Frontier       []Point     `json:"frontier"`             // every candidate that was lived through beside this one
+	Trial          *Trial      `json:"experiment,omitempty"` // once some keys pay by it
+	Limits         []string    `json:"cannotKnow"`           // what no report of this kind can say
 }
 
 // Exact is what the recorded calls come to.

@@ -4,20 +4,15 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"time"
 
-	"gonum.org/v1/gonum/stat"
-
 	"paygate/pricing"
+	"paygate/shadow/stats"
 )
 
 // Seed is of every random choice in a report, so that it can be made again.
 const Seed = 20260330
-
-// Resamples is how often the bootstrap draws.
-const Resamples = 2000
 
 // NeededPayers is how many effective payers an interval needs. Below, intervals
 // promise far more than they hold.
@@ -33,154 +28,103 @@ type Projected struct {
 	Change *Interval `json:"change"`
 	// Sequence bounds the mean change of a key's bill however often one looks.
 	Sequence *Interval `json:"sequence"`
+	Weeks    []Week    `json:"weeks"`
+	ByWeek   *Interval `json:"byWeek"` // the lift when whole weeks are drawn again; null for fewer than four
+	Advice   string    `json:"advice,omitempty"`
+	Growth   *Growth   `json:"growth,omitempty"` // only of a what-if
 	Demand
 	Runway Runway `json:"runway"`
 }
 
 // Interval is an estimate with its 95 % bounds.
-type Interval struct {
-	Estimate float64 `json:"estimate"`
-	Low      float64 `json:"low"`
-	High     float64 `json:"high"`
-}
+type Interval = stats.Interval
 
-// project makes the projected part. The unit is the key, never the call.
+// project makes the projected part. The unit is the tenant, or the key that has
+// none; never the call.
 func (t *Tally) project() Projected {
-	var live, cand []float64
-	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
-		live, cand = append(live, float64(t.Keys[id].Paid[0])), append(cand, float64(t.Keys[id].Paid[1]))
-	}
-	p := Projected{Demand: t.demand()}
-	k := min(effective(live), effective(cand))
-	if sum(live) > 0 {
-		p.LeaveOneOut = leaveOneOut(live, cand)
-	}
-	switch {
-	case len(live) == 0:
+	b := t.payers()
+	p := Projected{Demand: t.demand(), LeaveOneOut: b.LeaveOneOut(), Weeks: t.weeks()}
+	p.ByWeek = stats.Weekly(p.weekly(), Seed)
+	live, cand := stats.Effective(b.Live), stats.Effective(b.Cand)
+	switch k := min(live, cand); {
+	case len(b.Live) == 0:
 		p.Refused = "there are no calls yet"
-	case sum(live) == 0:
+	case live == 0:
 		p.Refused = "live collects nothing, so that there is no lift to speak of; see the change in credits"
+		if cand >= NeededPayers {
+			p.Change = b.Change(Seed)
+		}
 	case k < NeededPayers:
 		p.Refused = fmt.Sprintf("too few payers for an interval: %.1f effective payers, %d are needed; see leaveOneOut", k, NeededPayers)
 	default:
-		p.Lift = bootstrapLift(live, cand)
-		p.Change = bootstrapT(live, cand)
+		p.Lift, p.Change, p.Sequence = b.Lift(Seed), b.Change(Seed), b.Sequence(plannedPayers)
 	}
-	if k >= NeededPayers {
-		p.Sequence = sequence(live, cand)
+	if p.Lift != nil && t.Last.Sub(t.First) < advisedDays*24*time.Hour {
+		p.Advice = fmt.Sprintf("the window has %.1f days; with fewer than %d, weekdays and weekends may not be even in it", t.Last.Sub(t.First).Hours()/24, advisedDays)
 	}
 	return p
 }
 
-func sum(v []float64) float64 {
-	total := 0.0
-	for _, x := range v {
-		total += x
-	}
-	return total
-}
+const (
+	plannedPayers = 100 // at which the confidence sequence is narrowest
+	advisedDays   = 14
+)
 
-// effective is (Σ C)² / Σ C².
-func effective(v []float64) float64 {
-	squares := 0.0
-	for _, x := range v {
-		squares += x * x
-	}
-	if squares == 0 {
-		return 0
-	}
-	total := sum(v)
-	return total * total / squares
-}
-
-func leaveOneOut(live, cand []float64) *Interval {
-	a, b := sum(live), sum(cand)
-	i := &Interval{Estimate: b/a - 1, Low: b/a - 1, High: b/a - 1}
-	for k := range live {
-		if rest := a - live[k]; rest > 0 {
-			lift := (b-cand[k])/rest - 1
-			i.Low, i.High = min(i.Low, lift), max(i.High, lift)
+// payers are what units pay, in the order of their names.
+func (t *Tally) payers() stats.Bills {
+	by := map[string]*[2]float64{}
+	for id, k := range t.Keys {
+		if k.Tenant != "" {
+			id = "tenant " + k.Tenant
 		}
+		if by[id] == nil {
+			by[id] = new([2]float64)
+		}
+		by[id][0] += float64(k.Paid[0])
+		by[id][1] += float64(k.Paid[1])
 	}
-	return i
+	var b stats.Bills
+	for _, id := range slices.Sorted(maps.Keys(by)) {
+		b.Live, b.Cand = append(b.Live, by[id][0]), append(b.Cand, by[id][1])
+	}
+	return b
 }
 
-// bootstrapLift draws keys with replacement: percentiles of the lift.
-func bootstrapLift(live, cand []float64) *Interval {
-	random := rand.New(rand.NewPCG(Seed, uint64(len(live))))
-	lifts := make([]float64, 0, Resamples)
-	for range Resamples {
-		a, b := 0.0, 0.0
-		for range live {
-			k := random.IntN(len(live))
-			a, b = a+live[k], b+cand[k]
-		}
-		if a > 0 {
-			lifts = append(lifts, b/a-1)
-		}
-	}
-	slices.Sort(lifts)
-	return &Interval{Estimate: sum(cand)/sum(live) - 1, Low: stat.Quantile(.025, stat.Empirical, lifts, nil), High: stat.Quantile(.975, stat.Empirical, lifts, nil)}
+// Week is seven days of the window.
+type Week struct {
+	From      time.Time       `json:"from"`
+	Live      pricing.Credits `json:"live"`
+	Candidate pricing.Credits `json:"candidate"`
 }
 
-// bootstrapT is the change in credits, studentized.
-func bootstrapT(live, cand []float64) *Interval {
-	n := len(live)
-	d := make([]float64, n)
-	for k := range d {
-		d[k] = cand[k] - live[k]
-	}
-	mean, sd := stat.MeanStdDev(d, nil)
-	root := math.Sqrt(float64(n))
-	out := &Interval{Estimate: mean * float64(n), Low: mean * float64(n), High: mean * float64(n)}
-	if sd == 0 {
+// weeks are the blocks of seven days from the window's first day on, the last
+// one left out when it is not whole.
+func (t *Tally) weeks() []Week {
+	const day = 24 * 3600
+	out := []Week{}
+	if t.Attempts == 0 {
 		return out
 	}
-	random := rand.New(rand.NewPCG(Seed, uint64(n)+1))
-	ts, draw := make([]float64, 0, Resamples), make([]float64, n)
-	for range Resamples {
-		for k := range draw {
-			draw[k] = d[random.IntN(n)]
-		}
-		if m, s := stat.MeanStdDev(draw, nil); s > 0 {
-			ts = append(ts, (m-mean)/(s/root))
+	first := t.First.Unix() / day
+	for n := (t.Last.Unix()/day - first + 1) / 7; n > 0; n-- {
+		out = append(out, Week{From: time.Unix((first+int64(len(out))*7)*day, 0).UTC()})
+	}
+	for _, k := range t.Keys {
+		for _, d := range k.Days {
+			if i := (d.Day - first) / 7; i >= 0 && i < int64(len(out)) {
+				out[i].Live += d.Paid[0]
+				out[i].Candidate += d.Paid[1]
+			}
 		}
 	}
-	if len(ts) == 0 {
-		return out
-	}
-	slices.Sort(ts)
-	se := sd / root
-	out.Low = (mean - stat.Quantile(.975, stat.Empirical, ts, nil)*se) * float64(n)
-	out.High = (mean - stat.Quantile(.025, stat.Empirical, ts, nil)*se) * float64(n)
 	return out
 }
 
-// sequence is the asymptotic confidence sequence of Waudby-Smith et al. for the
-// mean change of a key's bill.
-func sequence(live, cand []float64) *Interval {
-	d := make([]float64, len(live))
-	for k := range d {
-		d[k] = cand[k] - live[k]
+func (p *Projected) weekly() (b stats.Bills) {
+	for _, w := range p.Weeks {
+		b.Live, b.Cand = append(b.Live, float64(w.Live)), append(b.Cand, float64(w.Candidate))
 	}
-	mean, sd := stat.MeanStdDev(d, nil)
-	half := SequenceHalfWidth(len(d), sd, .05, 100)
-	return &Interval{Estimate: mean, Low: mean - half, High: mean + half}
-}
-
-// SequenceHalfWidth is how far a mean of n may lie from the truth at all times
-// at once; it is narrowest about a planned size.
-func SequenceHalfWidth(n int, sd, alpha, planned float64) float64 {
-	rho2 := (-2*math.Log(alpha) + math.Log(1-2*math.Log(alpha))) / planned
-	m := float64(n)
-	return sd * math.Sqrt(2*(m*rho2+1)/(m*m*rho2)*math.Log(math.Sqrt(m*rho2+1)/alpha))
-}
-
-func quantile(p float64, sorted []float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return stat.Quantile(p, stat.Empirical, sorted, nil)
+	return b
 }
 
 // survival is Kaplan and Meier's estimate over keys.
@@ -268,25 +212,44 @@ func (t *Tally) bills(dollar pricing.Credits) Bills {
 	if len(t.Keys) > 0 {
 		b.Shock = float64(b.Shocked) / float64(len(t.Keys))
 	}
-	if total := sum(cand); total > 0 {
+	if total := stats.Sum(cand); total > 0 {
 		b.ShockPaid /= total
 	}
-	b.EffLive, b.Eff = effective(live), effective(cand)
-	b.GiniLive, b.TopLive = gini(live)
-	b.Gini, b.TopTenth = gini(cand)
+	b.EffLive, b.Eff = stats.Effective(live), stats.Effective(cand)
+	b.GiniLive, b.TopLive = stats.Gini(live)
+	b.Gini, b.TopTenth = stats.Gini(cand)
 	return b
 }
 
-func gini(v []float64) (gini, topTenth float64) {
-	total := sum(v)
-	if total == 0 {
-		return 0, 0
+// Growth is what both sheets would collect if there were more keys: drawn of
+// those that there are, so synthetic. It knows nothing of new kinds of callers.
+type Growth struct {
+	Synthetic bool      `json:"synthetic"` // always true
+	Keys      float64   `json:"keys"`
+	Live      *Interval `json:"live"`
+	Candidate *Interval `json:"candidate"`
+}
+
+// grow draws keys by how many times as many there would be of their plan.
+func (t *Tally) grow(by map[string]float64) *Growth {
+	if len(by) == 0 || len(t.Keys) == 0 {
+		return nil
 	}
-	v = slices.Sorted(slices.Values(v))
-	n := float64(len(v))
-	for i, x := range v {
-		gini += (2*float64(i+1) - n - 1) * x
+	g := &Growth{Synthetic: true}
+	var b stats.Bills
+	var times []float64
+	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
+		k := t.Keys[id]
+		n, ok := by[k.Plan]
+		if !ok {
+			if n, ok = by["*"]; !ok {
+				n = 1
+			}
+		}
+		g.Keys += n
+		times = append(times, n)
+		b.Live, b.Cand = append(b.Live, float64(k.Paid[0])), append(b.Cand, float64(k.Paid[1]))
 	}
-	top := v[len(v)-int(math.Ceil(n/10)):]
-	return gini / (n * total), sum(top) / total
+	g.Live, g.Candidate = b.Resampled(times, Seed)
+	return g
 }

@@ -57,26 +57,6 @@ func TestFewPayersGetNoInterval(t *testing.T) {
 	}
 }
 
-// However often one looks, a confidence sequence excludes the truth rarely.
-func TestDailyLooksRaiseFewFalseAlarms(t *testing.T) {
-	t.Parallel()
-	random := rand.New(rand.NewPCG(5, 6))
-	alarms, repeats := 0, 400
-	for range repeats {
-		total := 0.0
-		for n := 1; n <= 600; n++ {
-			total += random.NormFloat64()
-			if n%10 == 0 && math.Abs(total/float64(n)) > shadow.SequenceHalfWidth(n, 1, .05, 100) {
-				alarms++
-				break
-			}
-		}
-	}
-	if share := float64(alarms) / float64(repeats); share > .07 {
-		t.Errorf("%.1f %% false alarms", 100*share)
-	}
-}
-
 func TestPower(t *testing.T) {
 	t.Parallel()
 	if n, err := shadow.Power(5, 10, .8); n != 32 || err != nil { // (1.96 + 0.84)² × 4, rounded up

@@ -47,7 +47,8 @@ func (s Side) Collectable() pricing.Credits { return s.Collected - s.Refunds }
 
 // KeyTally is one key.
 type KeyTally struct {
-	Key              string
+	Key, Tenant      string
+	Plan             string // it was on last
 	Paid             [2]pricing.Credits
 	Admitted, Denied int // by the candidate
 	Newly            int
@@ -147,6 +148,7 @@ func (t *Tally) count(c *journal.Call, live, cand *ledger.Verdict, key, tool int
 		t.Lost += got[0]
 	}
 	k := t.key(c, key)
+	k.Plan, k.Tenant = c.Plan, c.Tenant
 	if cand.Imputed {
 		t.ImputedCalls++
 		t.Imputed += cand.Paid

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"paygate/pricing"
+	"paygate/shadow/stats"
 	"paygate/store/ledger"
 )
 
@@ -185,7 +186,7 @@ func fan(paths [][fanDays + 1]float64, total float64) []FanDay {
 			left[i] = max(0, total-paths[i][d])
 		}
 		slices.Sort(left)
-		out = append(out, FanDay{d, quantile(.1, left), quantile(.5, left), quantile(.9, left)})
+		out = append(out, FanDay{d, stats.Quantile(.1, left), stats.Quantile(.5, left), stats.Quantile(.9, left)})
 	}
 	return out
 }
