@@ -2,7 +2,7 @@
 GO ?= go
 LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: build test unit lint clients bench fuzz
+.PHONY: build test unit lint clients bench fuzz soak
 
 build:
 	$(GO) build -trimpath -o paygate .
@@ -35,6 +35,12 @@ testdata/clients/node_modules/.installed: testdata/clients/package.json
 # What charging costs, against a bare echo and our own uncharged path, in one run.
 bench: build
 	$(GO) run ./testdata/bench -bin ./paygate
+
+# Fifty agents at once, for minutes, before every kind of server: nobody hears
+# what is another's.
+SOAK ?= 2m
+soak:
+	PAYTEST_SOAK=$(SOAK) $(GO) test -timeout 60m -run TestCallersNeverMeet ./server
 
 fuzz:
 	$(GO) test -fuzz FuzzDecode -fuzztime 30s ./store/journal

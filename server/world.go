@@ -148,6 +148,9 @@ func (s *Server) forward(ctx context.Context, c *gate.Call) error {
 	took := s.opts.Now().Sub(began)
 	c.Upstream(took)
 	step := gate.Step{Name: "upstream", Took: took, Mark: "ok"}
+	if err == nil && res.Error != nil && s.servers.Lacks(c.Tool) {
+		err = res.Error // there is no such tool: nothing ran, so nothing is charged
+	}
 	if err != nil {
 		step.Mark, step.Text = "fail", err.Error()
 	} else {

@@ -56,8 +56,8 @@ type server struct {
 	filling  bool // a spare is being started
 	slots    map[string]*slot
 	views    map[*view]struct{}
-	tools    int
-	anew     bool // restart at once and probe again
+	tools    map[string]struct{} // names, as listed last; nil before
+	anew     bool                // restart at once and probe again
 	closed   bool
 }
 

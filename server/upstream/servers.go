@@ -249,7 +249,7 @@ func (s *server) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{Prefix: s.spec.Prefix, Target: target(&s.spec), Transport: "stdio", State: s.state, Since: s.since, NextTry: s.nextTry,
-		Restarts: s.restarts, Pids: pids, Tools: s.tools, InFlight: int(s.flying.Load()), Sessions: len(s.views), P95: s.figures.p95()}
+		Restarts: s.restarts, Pids: pids, Tools: len(s.tools), InFlight: int(s.flying.Load()), Sessions: len(s.views), P95: s.figures.p95()}
 	if s.spec.URL != "" {
 		st.Transport = "http"
 	}
@@ -265,12 +265,11 @@ func (s *server) status() Status {
 // Open gives a conversation with the server, or with all of them as one; see
 // mcp.Backend.
 func (s *Servers) Open(ctx context.Context, d mcp.Dial) (*mcp.Opened, error) {
-	list := s.servers()
-	if len(list) == 0 {
+	if len(s.servers()) == 0 {
 		return nil, &lostError{text: "no MCP server is configured", cause: ErrUnknownServer}
 	}
-	if len(list) == 1 && list[0].spec.Prefix == "" {
-		return list[0].Open(ctx, d)
+	if srv := s.only(); srv != nil {
+		return srv.Open(ctx, d)
 	}
 	return s.openMany(ctx, d)
 }

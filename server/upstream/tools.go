@@ -19,10 +19,42 @@ func (s *server) listTools(ctx context.Context) ([]json.RawMessage, error) {
 	tools, err := s.toolsOf(ctx, m)
 	if err == nil {
 		s.mu.Lock()
-		s.tools = len(tools)
+		s.tools = namesOf(tools)
 		s.mu.Unlock()
 	}
 	return tools, err
+}
+
+func namesOf(tools []json.RawMessage) map[string]struct{} {
+	names := make(map[string]struct{}, len(tools))
+	for _, tool := range tools {
+		names[text(tool, "name")] = struct{}{}
+	}
+	return names
+}
+
+// Lacks says that no server has a tool of this name, as far as their lists
+// tell: of one whose list has not been read, nothing is known.
+func (s *Servers) Lacks(name string) bool {
+	srv := s.only()
+	if srv == nil {
+		var err error
+		if srv, name, err = s.split(name); err != nil {
+			return true
+		}
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	_, has := srv.tools[name]
+	return srv.tools != nil && !has
+}
+
+// only is the server that stands alone, without a prefix.
+func (s *Servers) only() *server {
+	if list := s.servers(); len(list) == 1 && list[0].spec.Prefix == "" {
+		return list[0]
+	}
+	return nil
 }
 
 func (s *server) toolsOf(ctx context.Context, m *main) ([]json.RawMessage, error) {
@@ -119,7 +151,7 @@ func (s *server) count(ctx context.Context, m *main) {
 		each, stop := context.WithTimeout(ctx, time.Minute)
 		if tools, err := s.toolsOf(each, m); err == nil {
 			s.mu.Lock()
-			s.tools = len(tools)
+			s.tools = namesOf(tools)
 			s.mu.Unlock()
 		}
 		stop()

@@ -39,6 +39,7 @@ import (
 //	stubborn   ignores its closed input and SIGTERM
 //	quick      answers everything but the handshake with one short text, as fast as it can
 //	paged      lists its tools in pages
+//	terse      forgets, and does not tell, who cancelled and subscribed
 const Variable = "PAYTEST_FAKE_MCP"
 
 // Env is what to add to a child's environment to make it a server. A binary

@@ -110,7 +110,11 @@ func (s *server) call(ctx context.Context, m *message) {
 		return
 	}
 	s.mu.Lock()
-	said.Hello, said.Inited, said.Ended, said.Gone, said.Subs = s.hello, s.inited, s.ended, s.gone, s.subs
+	if s.is("terse") {
+		s.ended, s.gone = nil, nil
+	} else {
+		said.Hello, said.Inited, said.Ended, said.Gone, said.Subs = s.hello, s.inited, s.ended, s.gone, s.subs
+	}
 	s.mu.Unlock()
 	s.say(m, said)
 	if s.is("noend") && p.Name == "echo" {
