@@ -85,7 +85,7 @@ func (s *Server) health(context.Context, api.None) (healthOut, error) {
 	out := healthOut{Status: "healthy", Uptime: int64(s.opts.Now().Sub(s.started).Seconds()), Version: s.opts.Version, InFlight: totals.Open, Mode: modeName(w.Way.Observe), Books: "ok", Servers: []serverHealth{}}
 	for _, st := range s.servers.Status() {
 		out.Servers = append(out.Servers, serverHealth{st.Prefix, string(st.State), st.LastError})
-		if st.State == upstream.Down {
+		if st.State == upstream.Down || st.State == upstream.Slow {
 			out.Status = "degraded"
 		}
 	}
@@ -114,7 +114,7 @@ type readyOut struct {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 	connected := false
 	for _, st := range s.servers.Status() {
-		connected = connected || st.State == upstream.Ready
+		connected = connected || st.State == upstream.Ready || st.State == upstream.Slow
 	}
 	out := readyOut{Timestamp: s.opts.Now().UTC(), Checks: map[string]bool{"backendConnected": connected,
 		"notDraining": !s.draining.Load(), "notMaintenance": s.world.Load().maintenance == ""}}

@@ -156,7 +156,7 @@ type Server struct {
 	Prefix         string     `json:"prefix"`    // empty for the only one
 	Transport      string     `json:"transport"` // stdio or http
 	Target         string     `json:"target"`    // command line or URL, secrets masked
-	State          string     `json:"state"`     // starting, ready, restarting, down, draining
+	State          string     `json:"state"`     // starting, ready, slow, restarting, down, draining
 	Since          time.Time  `json:"since"`
 	NextTry        *time.Time `json:"nextTry,omitempty"`
 	Restarts       int        `json:"restarts"`

@@ -78,9 +78,7 @@ func (s *Servers) openMany(ctx context.Context, d mcp.Dial) (*mcp.Opened, error)
 	o.Init.Result = m.about(known, sick)
 	if d.Other != nil {
 		m.bell = &bell{m.changed}
-		s.mu.Lock()
-		s.bells[m.bell] = struct{}{}
-		s.mu.Unlock()
+		s.hang(m.bell)
 	}
 	return o, nil
 }
@@ -286,9 +284,7 @@ func (m *many) Done() <-chan struct{} { return m.gone }
 // Close ends the conversations with all servers.
 func (m *many) Close() error {
 	m.once.Do(func() { close(m.gone) })
-	m.all.mu.Lock()
-	delete(m.all.bells, m.bell)
-	m.all.mu.Unlock()
+	m.all.unhang(m.bell)
 	var errs []error
 	for _, o := range m.opened() {
 		errs = append(errs, o.Close())

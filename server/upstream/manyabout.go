@@ -7,8 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"paygate/server/mcp"
+	"time"
 )
 
 // known is a server that is up.
@@ -20,14 +19,16 @@ type known struct {
 // abouts says which servers are up, in the order of the configuration, and
 // why the others are not. It waits for those that are starting, but not long.
 func (s *Servers) abouts(ctx context.Context) ([]known, map[string]string) {
-	ctx, stop := context.WithTimeout(ctx, s.opt.Limits.List)
-	defer stop()
 	list := s.servers()
 	mains := make([]*main, len(list))
 	errs := make([]error, len(list))
 	var wg sync.WaitGroup
 	for i, srv := range list {
-		wg.Go(func() { mains[i], errs[i] = srv.await(ctx) })
+		wg.Go(func() {
+			ctx, stop := context.WithTimeout(ctx, srv.patience(""))
+			defer stop()
+			mains[i], errs[i] = srv.await(ctx)
+		})
 	}
 	wg.Wait()
 	var up []known
@@ -40,6 +41,33 @@ func (s *Servers) abouts(ctx context.Context) ([]known, map[string]string) {
 		up = append(up, known{srv, mains[i]})
 	}
 	return up, sick
+}
+
+// patience is how long what all servers answer together waits for this one; the
+// method is that of a list, or empty for the handshake.
+func (s *server) patience(method string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := s.opt.Limits.List
+	if s.late[method] != "" || s.state != Ready && s.opt.Now().Sub(s.since) > most {
+		return most / 10
+	}
+	return most
+}
+
+// tardy remembers that the server was too slow for a list, and why; or, with
+// nothing to say, that it was not.
+func (s *server) tardy(method, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if why == "" {
+		delete(s.late, method)
+		return
+	}
+	if s.late == nil {
+		s.late = map[string]string{}
+	}
+	s.late[method] = why
 }
 
 func joined(sick map[string]string) string {
@@ -141,131 +169,4 @@ func (m *many) extensions(declared json.RawMessage, caps map[string]any) {
 	if ext := lookup(declared, "extensions", tasks); ext != nil && m.modern {
 		caps["extensions"] = map[string]any{tasks: ext}
 	}
-}
-
-// listenAll opens a subscription with every server and puts them together:
-// one acknowledgement, then what each of them tells.
-func (m *many) listenAll(ctx context.Context, req *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
-	if during == nil {
-		return nil, refuse(-32602, "%s: nobody listens", listen)
-	}
-	up, _ := m.all.abouts(ctx)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	g := &gather{many: m, req: req, during: during, left: len(up), granted: map[string]any{}}
-	ends := make(chan answer, len(up))
-	for _, k := range up {
-		go func() {
-			res, err := m.forward(ctx, k.srv, m.share(req, k.srv), func(n *mcp.Message) { g.hear(k.srv, n) })
-			g.hear(k.srv, nil)
-			ends <- answer{res, err}
-		}()
-	}
-	if len(up) == 0 {
-		g.acknowledge()
-	}
-	open := len(up)
-	for open > 0 {
-		select {
-		case <-ends: // one server ended or refused: the others go on
-			open--
-		case <-ctx.Done():
-			return nil, &lostError{text: "the subscription was given up", cause: ctx.Err()}
-		}
-	}
-	meta := map[string]any{"_meta": map[string]any{subscriptionID: req.ID}, "resultType": "complete"}
-	return &mcp.Message{ID: req.ID, Result: marshal(meta)}, nil
-}
-
-// share is the subscription as one server gets it: with the resources that are
-// not known to be another's.
-func (m *many) share(req *mcp.Message, srv *server) *mcp.Message {
-	var uris []string
-	raw := lookup(req.Params, "notifications", "resourceSubscriptions")
-	if raw == nil || json.Unmarshal(raw, &uris) != nil {
-		return req
-	}
-	mine := []string{}
-	for _, uri := range uris {
-		if owner := m.all.owners.of(uri); owner == srv.spec.Prefix || owner == "\x00" {
-			mine = append(mine, uri)
-		}
-	}
-	sent := *req
-	sent.Params, _ = splice(req.Params, marshal(mine), "notifications", "resourceSubscriptions")
-	return &sent
-}
-
-// gather makes one acknowledgement of many.
-type gather struct {
-	many   *many
-	req    *mcp.Message
-	during func(*mcp.Message)
-
-	mu      sync.Mutex
-	left    int // servers that have not said anything yet
-	heard   map[*server]bool
-	uris    []string
-	granted map[string]any
-	waiting []*mcp.Message // came before the acknowledgement
-	open    bool
-}
-
-// hear takes what a server said, or nil when it has ended.
-func (g *gather) hear(srv *server, n *mcp.Message) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.heard == nil {
-		g.heard = map[*server]bool{}
-	}
-	ack := n != nil && n.Method == "notifications/subscriptions/acknowledged"
-	if ack {
-		g.add(n)
-	}
-	if (ack || n == nil) && !g.heard[srv] {
-		g.heard[srv] = true
-		if g.left--; g.left == 0 {
-			g.acknowledge()
-		}
-	}
-	switch {
-	case ack || n == nil:
-	case g.open:
-		g.during(n)
-	case len(g.waiting) < 100:
-		g.waiting = append(g.waiting, n)
-	}
-}
-
-func (g *gather) add(n *mcp.Message) {
-	var p struct {
-		Granted map[string]any `json:"notifications"`
-	}
-	if json.Unmarshal(n.Params, &p) != nil {
-		return
-	}
-	for what, value := range p.Granted {
-		if value == true {
-			g.granted[what] = true
-		}
-	}
-	uris, _ := p.Granted["resourceSubscriptions"].([]any)
-	for _, uri := range uris {
-		if s, ok := uri.(string); ok && !slices.Contains(g.uris, s) {
-			g.uris = append(g.uris, s)
-		}
-	}
-	if len(g.uris) > 0 {
-		g.granted["resourceSubscriptions"] = g.uris
-	}
-}
-
-func (g *gather) acknowledge() {
-	g.open = true
-	g.during(&mcp.Message{Method: "notifications/subscriptions/acknowledged",
-		Params: marshal(map[string]any{"notifications": g.granted, "_meta": map[string]any{subscriptionID: g.req.ID}})})
-	for _, n := range g.waiting {
-		g.during(n)
-	}
-	g.waiting = nil
 }

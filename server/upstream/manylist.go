@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -71,7 +72,8 @@ func (m *many) list(ctx context.Context, req *mcp.Message) (*mcp.Message, error)
 
 // pageFrom asks one server, but not for ever: the others' answers wait.
 func (m *many) pageFrom(ctx context.Context, srv *server, req *mcp.Message, cursor string) (*mcp.Message, error) {
-	ctx, stop := context.WithTimeoutCause(ctx, m.all.opt.Limits.List, errors.New("too slow"))
+	most := srv.patience(req.Method)
+	timed, stop := context.WithTimeout(ctx, most)
 	defer stop()
 	sent := *req
 	if sent.Params == nil {
@@ -80,7 +82,16 @@ func (m *many) pageFrom(ctx context.Context, srv *server, req *mcp.Message, curs
 	if cursor != "" {
 		sent.Params, _ = splice(sent.Params, marshal(cursor), "cursor")
 	}
-	return m.forward(ctx, srv, &sent, nil)
+	res, err := m.forward(timed, srv, &sent, nil)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		why := fmt.Sprintf("the server did not answer %s within %s", req.Method, most)
+		srv.tardy(req.Method, why)
+		return nil, &lostError{text: srv.spec.label() + ": " + why, cause: err}
+	}
+	if err == nil {
+		srv.tardy(req.Method, "")
+	}
+	return res, err
 }
 
 // merge makes one answer of many.

@@ -16,10 +16,12 @@ import (
 // State is how a server is doing.
 type State string
 
-// The states. Down means that the next attempt to start it waits.
+// The states. Down means that the next attempt to start it waits; slow, that it
+// is ready and has let a merged list wait for it in vain.
 const (
 	Starting   State = "starting"
 	Ready      State = "ready"
+	Slow       State = "slow"
 	Restarting State = "restarting"
 	Down       State = "down"
 	Draining   State = "draining"
@@ -58,6 +60,7 @@ type server struct {
 	views    map[*view]struct{}
 	tools    map[string]struct{} // names, as listed last; nil before
 	anew     bool                // restart at once and probe again
+	late     map[string]string   // lists that it was too slow for, by method: what to say of it
 	closed   bool
 }
 
@@ -255,7 +258,7 @@ func (s *server) turn(state State, next time.Time) {
 func (s *server) ready(m *main) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.main = m
+	s.main, s.late = m, nil
 	s.era = legacy
 	if m.modern {
 		s.era = modern

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -255,6 +256,9 @@ func (s *server) status() Status {
 	}
 	if s.lastErr != nil {
 		st.LastError = Detail(s.lastErr)
+	}
+	if s.state == Ready && len(s.late) > 0 {
+		st.State, st.LastError = Slow, slices.Sorted(maps.Values(s.late))[0]
 	}
 	if s.main != nil {
 		st.Revision = s.main.revision()

@@ -39,6 +39,7 @@ import (
 //	stubborn   ignores its closed input and SIGTERM
 //	quick      answers everything but the handshake with one short text, as fast as it can
 //	paged      lists its tools in pages
+//	hangs      never answers a list
 //	terse      forgets, and does not tell, who cancelled and subscribed
 const Variable = "PAYTEST_FAKE_MCP"
 
@@ -225,7 +226,9 @@ func (s *server) request(ctx context.Context, m *message) {
 	case "ping":
 		s.answer(m, map[string]any{})
 	case "tools/list":
-		s.listTools(m)
+		if !s.is("hangs") {
+			s.listTools(m)
+		}
 	case "tools/call":
 		s.call(ctx, m)
 	case "subscriptions/listen":
