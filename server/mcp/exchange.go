@@ -60,3 +60,7 @@ type Handler interface {
 // answer: the server exited, the connection broke, the call was cancelled or
 // timed out. A lost call is never charged.
 var ErrLost = errors.New("no answer from the MCP server")
+
+// ErrUnsent is wrapped, beside ErrLost, where nothing was sent at all, because
+// the conversation had ended: another one may be opened for the same request.
+var ErrUnsent = errors.New("the conversation with the MCP server has ended")

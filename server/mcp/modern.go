@@ -76,15 +76,17 @@ func (e *Endpoint) postModern(w http.ResponseWriter, r *http.Request, caller Cal
 
 // callModern reaches a server that speaks the revision itself.
 func (e *Endpoint) callModern(ctx context.Context, key poolKey, d Dial, m *Message, emit func(*Message)) (*Message, error) {
-	p, err := e.borrow(ctx, key, d)
-	if err != nil {
-		return nil, err
-	}
-	defer e.giveBack(p)
-	if !p.conn.Modern {
-		return nil, unsupported(Modern, []string{Rev1125, Rev0618, Rev0326})
-	}
-	return p.conn.Call(ctx, m, emit)
+	return anew(func() (*Message, error) {
+		p, err := e.borrow(ctx, key, d)
+		if err != nil {
+			return nil, err
+		}
+		defer e.giveBack(p)
+		if !p.conn.Modern {
+			return nil, unsupported(Modern, []string{Rev1125, Rev0618, Rev0326})
+		}
+		return p.conn.Call(ctx, m, emit)
+	})
 }
 
 // unsupported is «UnsupportedProtocolVersion»: a client that knows an older

@@ -79,15 +79,17 @@ func (e *Endpoint) giveBack(p *pooled) {
 // pooledCall forwards a call that has no session.
 func (e *Endpoint) pooledCall(ctx context.Context, caller Caller, modern bool, m *Message, emit func(*Message)) (*Message, error) {
 	key := poolKey{caller: caller.ID, modern: modern}
-	p, err := e.borrow(ctx, key, Dial{Caller: caller.ID, Modern: modern, Shared: true})
-	if err != nil {
-		return nil, err
-	}
-	defer e.giveBack(p)
-	if p.conn.Modern != modern {
-		return nil, unsupported(Rev1125, []string{Modern})
-	}
-	return p.conn.Call(ctx, m, emit)
+	return anew(func() (*Message, error) {
+		p, err := e.borrow(ctx, key, Dial{Caller: caller.ID, Modern: modern, Shared: true})
+		if err != nil {
+			return nil, err
+		}
+		defer e.giveBack(p)
+		if p.conn.Modern != modern {
+			return nil, unsupported(Rev1125, []string{Modern})
+		}
+		return p.conn.Call(ctx, m, emit)
+	})
 }
 
 func (e *Endpoint) sweepPool() {

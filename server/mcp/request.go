@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 )
@@ -125,11 +126,22 @@ func (p *reply) forward(ctx context.Context, m *Message) (*Message, error) {
 	if p.session == nil {
 		return p.e.pooledCall(ctx, p.x.Caller, false, m, p.emit)
 	}
-	conn, err := p.session.open(ctx)
-	if err != nil {
-		return nil, err
+	return anew(func() (*Message, error) {
+		conn, err := p.session.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return conn.Call(ctx, m, p.emit)
+	})
+}
+
+// anew sends once more what found its conversation ended before it was sent.
+func anew(send func() (*Message, error)) (*Message, error) {
+	res, err := send()
+	if errors.Is(err, ErrUnsent) {
+		return send()
 	}
-	return conn.Call(ctx, m, p.emit)
+	return res, err
 }
 
 func (s *session) track(id json.RawMessage, cancel context.CancelFunc) {

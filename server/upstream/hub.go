@@ -64,7 +64,7 @@ func (h *hub) listen(ctx context.Context, m *mcp.Message, during func(*mcp.Messa
 		case <-ctx.Done():
 			return nil, &lostError{text: "the subscription was given up", cause: ctx.Err()}
 		case <-h.view.gone:
-			t.finish(nil, ErrEnded)
+			t.finish(nil, &lostError{text: "the subscription ended with the server's process"})
 		}
 		msgs, over := t.take()
 		for _, n := range msgs {

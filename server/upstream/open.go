@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -131,7 +132,7 @@ func (s *server) ownConversation(ctx context.Context, m *main, d mcp.Dial) (*mcp
 	s.enlist(v, func() { s.stand(at) })
 	if at != nil {
 		s.seats.occupy(at, v.idle, func() bool {
-			if !v.retire() {
+			if !l.table().vacate() {
 				return false
 			}
 			s.loops.Go(l.close)
@@ -256,13 +257,6 @@ func (s *server) makeRoom(key string) error {
 	if oldest == nil || !s.retire(oldest) {
 		return fmt.Errorf("%s: %w: all %d pooled sessions are in the middle of a call; try again in a moment", s.spec.label(), ErrBusy, s.opt.Limits.Pooled)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, sl := range s.slots {
-		if sl == oldest {
-			delete(s.slots, k)
-		}
-	}
 	return nil
 }
 
@@ -359,11 +353,12 @@ func (s *server) retire(sl *slot) bool {
 	if _, ok := sl.idle(); !ok {
 		return false
 	}
-	for _, v := range sl.link.table().all() {
-		if !v.retire() {
-			return false // those already ended are opened anew by who holds them
-		}
+	if !sl.link.table().vacate() {
+		return false
 	}
+	s.mu.Lock()
+	maps.DeleteFunc(s.slots, func(_ string, each *slot) bool { return each == sl })
+	s.mu.Unlock()
 	s.loops.Go(sl.link.close)
 	return true
 }

@@ -120,6 +120,32 @@ func (r *routes) why() error {
 	return r.ended
 }
 
+// vacate ends a link that nobody uses: from one moment on no call runs, none
+// begins and nobody joins. It does nothing while a call runs.
+func (r *routes) vacate() bool {
+	r.mu.Lock()
+	views := slices.Collect(maps.Keys(r.views))
+	for _, v := range views { // nobody holds two of these locks but here
+		v.mu.Lock()
+	}
+	busy := slices.ContainsFunc(views, func(v *view) bool { return v.busy > 0 })
+	for _, v := range views {
+		v.closing = v.closing || !busy
+		v.mu.Unlock()
+	}
+	if !busy && r.ended == nil {
+		r.ended = ErrEnded
+	}
+	r.mu.Unlock()
+	if busy {
+		return false
+	}
+	for _, v := range views {
+		v.end()
+	}
+	return true
+}
+
 func (r *routes) attach(v *view) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

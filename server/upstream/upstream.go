@@ -71,8 +71,8 @@ var (
 	// ErrClosed: the servers have been closed.
 	ErrClosed = errors.New("the gateway is stopping")
 	// ErrEnded: the conversation had ended before the message was sent, so
-	// opening another one and sending it again is safe. It wraps mcp.ErrLost.
-	ErrEnded error = &lostError{text: "the conversation with the MCP server has ended"}
+	// opening another one and sending it again is safe: it is mcp.ErrUnsent.
+	ErrEnded error = &lostError{text: "the conversation with the MCP server has ended", cause: mcp.ErrUnsent}
 )
 
 // lostError is a call that got no answer. Its text stands alone, since it is

@@ -162,7 +162,7 @@ func (v *view) wait(ctx context.Context, c *call, during func(*mcp.Message)) (*m
 			v.link.cancel(c, reason(ctx))
 			return nil, v.given(ctx)
 		case <-v.gone: // evicted, or the link broke: the inbox knows which
-			c.finish(nil, ErrEnded)
+			c.finish(nil, &lostError{text: "the conversation with the MCP server was ended while the call ran"})
 		}
 		msgs, over := c.take()
 		for _, m := range msgs {
@@ -288,17 +288,4 @@ func (v *view) idle() (time.Time, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.used, v.busy == 0
-}
-
-// retire ends the conversation if nothing runs on it: no call is caught.
-func (v *view) retire() bool {
-	v.mu.Lock()
-	if v.busy > 0 {
-		v.mu.Unlock()
-		return false
-	}
-	v.closing = true
-	v.mu.Unlock()
-	v.end()
-	return true
 }
