@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"time"
@@ -43,6 +44,28 @@ func (d *Directory) live(text string) (*Key, error) {
 		return nil, err
 	}
 	if k.Revoked || k.expired(d.opts.Now()) {
+		return nil, api.NotFound("Key not found or inactive")
+	}
+	return k, nil
+}
+
+// namedIn is named inside a mutation: the record as it is there, whatever else
+// has just been done to the key.
+func (d *Directory) namedIn(tx *ledger.Tx, text string) (*Key, error) {
+	k, err := d.named(text)
+	if err != nil {
+		return nil, err
+	}
+	return d.table.Get(tx, k.ID)
+}
+
+// liveIn is live inside a mutation.
+func (d *Directory) liveIn(tx *ledger.Tx, text string) (*Key, error) {
+	k, err := d.namedIn(tx, text)
+	if err != nil {
+		return nil, err
+	}
+	if k.Revoked || k.expired(tx.Now()) {
 		return nil, api.NotFound("Key not found or inactive")
 	}
 	return k, nil
@@ -325,8 +348,20 @@ func (d *Directory) setIPs(ctx context.Context, in ipsIn) (ipsOut, error) {
 
 type aliasIn struct {
 	keyIn
-	Alias *string `json:"alias"`
-	Clear bool    `json:"clear"`
+	Alias given `json:"alias"` // null or "" takes the alias away
+	Clear bool  `json:"clear"` // the same
+}
+
+// given is a text or null, or was left out.
+type given struct {
+	said bool
+	text string
+}
+
+// UnmarshalJSON reads null as no text.
+func (g *given) UnmarshalJSON(raw []byte) error {
+	g.said = true
+	return json.Unmarshal(raw, &g.text)
 }
 
 type aliasOut struct {
@@ -341,8 +376,11 @@ func (d *Directory) setAlias(ctx context.Context, in aliasIn) (aliasOut, error) 
 		return aliasOut{}, err
 	}
 	alias := ""
-	if in.Alias != nil {
-		alias = cutText(*in.Alias, 100)
+	switch {
+	case in.Alias.said:
+		alias = cutText(in.Alias.text, 100)
+	case !in.Clear:
+		return aliasOut{}, api.BadRequest("Missing alias: a name, or null to take it away")
 	}
 	if alias != "" && !regexp.MustCompile(`^[A-Za-z0-9_-]+$`).MatchString(alias) {
 		return aliasOut{}, api.BadRequest("Alias may hold letters, digits, - and _ only")
