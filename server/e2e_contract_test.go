@@ -119,12 +119,11 @@ type asked struct {
 // contractRig is a gateway with keys that have done and suffered something.
 type contractRig struct {
 	*gateway
-	a, b, c   key
-	admin     string
-	snapshot  any
-	heldA     string
-	heldB     string
-	bootstrap string
+	a, b, c  key
+	admin    string
+	snapshot any
+	heldA    string
+	heldB    string
 }
 
 func newContractRig(t *testing.T) *contractRig {
@@ -217,6 +216,70 @@ func TestEveryAnswerHasTheFieldsThatClientsRelyOn(t *testing.T) {
 	for name := range fields {
 		if !seen[name] && !strings.Contains(name, " /mcp ") {
 			t.Errorf("%s was not asked", name)
+		}
+	}
+}
+
+// trail are the types of the audit trail and what each must say.
+func trail() map[string]string {
+	return map[string]string{"key.created": "keyMasked name credits allowedTools deniedTools expiresAt", "key.revoked": "keyMasked", "key.suspended": "keyMasked reason",
+		"key.resumed": "keyMasked", "key.rotated": "oldKeyMasked newKeyMasked", "key.acl_updated": "keyMasked allowedTools deniedTools", "key.expiry_updated": "keyMasked expiresAt",
+		"key.quota_updated": "keyMasked quota", "key.tags_updated": "keyMasked tags", "key.ip_updated": "keyMasked ipAllowlist", "key.limit_updated": "keyMasked spendingLimit",
+		"key.alias_set": "key alias", "key.note_added": "key text", "key.note_deleted": "key text index", "key.topup": "keyMasked creditsAdded newBalance",
+		"key.credits_transferred": "fromKeyMasked toKeyMasked credits fromBalance toBalance memo", "credits.reserved": "reservationId key credits ttlSeconds",
+		"credits.committed": "reservationId key credits remainingCredits", "credits.released": "reservationId key credits", "admin_key.created": "newKeyMasked role",
+		"admin_key.revoked": "revokedKeyMasked", "admin_key.bootstrap_rotated": "newKeyMasked", "admin.backup_created": "checksum", "admin.backup_restored": "mode results warnings",
+		"config.reloaded": "filePath changed skipped", "config.export": "requestId", "maintenance.enabled": "message", "maintenance.disabled": "since",
+		"admin.auth_failed": "url method", "gate.allow": "requestId tool", "gate.deny": "requestId tool errorCode reason", "session.created": "sessionId", "session.destroyed": "sessionId"}
+}
+
+func TestEverythingThatIsDoneIsInTheAuditTrail(t *testing.T) {
+	t.Parallel()
+	r := newContractRig(t)
+	r.try("GET", "/keys", nil, nil, "X-Admin-Key", "wrong")
+	begun := r.rpc(r.a.Key, "initialize", map[string]any{"protocolVersion": "2025-06-18", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "t", "version": "1"}})
+	var bye struct{ Message string }
+	r.do("DELETE", "/mcp", nil, &bye, http.StatusOK, "X-API-Key", r.a.Key, "Mcp-Session-Id", begun.Header.Get("Mcp-Session-Id"))
+	if bye.Message == "" {
+		t.Error("the end of a session is answered without a message")
+	}
+	steps := r.good()
+	rotate := steps[len(steps)-1] // the key that asks is another one afterwards
+	for _, q := range steps[:len(steps)-1] {
+		r.try(q.method, q.path, q.body, nil, q.headers...)
+	}
+	var made struct{ NewKey string }
+	r.do(rotate.method, rotate.path, rotate.body, &made, http.StatusOK)
+	seen := map[string]bool{}
+	for kind, wants := range trail() {
+		var page struct {
+			Events []struct {
+				ID          uint64
+				Type, Actor string
+				Message     string
+				Timestamp   time.Time
+				Metadata    map[string]any
+			}
+		}
+		r.do("GET", "/audit?limit=1000&types="+kind, nil, &page, http.StatusOK, "X-Admin-Key", made.NewKey)
+		for _, e := range page.Events {
+			seen[e.Type] = true
+			for _, name := range strings.Fields(wants) {
+				if _, ok := e.Metadata[name]; !ok {
+					t.Errorf("%s without %s: %v", e.Type, name, e.Metadata)
+				}
+			}
+			for name, value := range e.Metadata { // secrets are never in it
+				if text, ok := value.(string); ok && (strings.Contains(text, r.a.Key) || strings.Contains(text, adminKey) || strings.Contains(text, made.NewKey)) {
+					t.Errorf("%s holds a secret in %s", e.Type, name)
+				}
+			}
+			if e.Actor == "" || e.Timestamp.IsZero() || e.ID == 0 {
+				t.Errorf("%s by %q at %s", e.Type, e.Actor, e.Timestamp)
+			}
+		}
+		if !seen[kind] {
+			t.Errorf("%s is not in the trail", kind)
 		}
 	}
 }

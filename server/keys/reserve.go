@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -128,29 +127,37 @@ type releaseOut struct {
 // commit spends what was reserved.
 func (d *Directory) commit(ctx context.Context, in reservationIn) (commitOut, error) {
 	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (commitOut, error) {
-		h, err := endHold(in, a, tx.CommitHold)
-		if err != nil {
-			return commitOut{}, err
-		}
-		return commitOut{d.reservation(h), int64(tx.Balance(journal.KeyAccount(h.Key)))}, nil
+		h, left, err := d.endHold(tx, in, a, journal.TypeCommit)
+		return commitOut{d.reservation(h), left}, err
 	})
 }
 
 // release gives back what was reserved.
 func (d *Directory) release(ctx context.Context, in reservationIn) (releaseOut, error) {
 	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (releaseOut, error) {
-		h, err := endHold(in, a, tx.ReleaseHold)
+		h, _, err := d.endHold(tx, in, a, journal.TypeRelease)
 		return releaseOut{d.reservation(h)}, err
 	})
 }
 
-func endHold(in reservationIn, a api.Actor, end func(string, string, json.RawMessage) (journal.Hold, error)) (journal.Hold, error) {
+// endHold ends a reservation, and says what balance it leaves.
+func (d *Directory) endHold(tx *ledger.Tx, in reservationIn, a api.Actor, kind string) (h journal.Hold, left int64, err error) {
 	if in.ID == "" {
-		return journal.Hold{}, api.BadRequest("Missing reservationId")
+		return h, 0, api.BadRequest("Missing reservationId")
 	}
-	h, err := end(in.ID, a.ID, event("", a, map[string]any{"reservationId": in.ID}).Data)
+	metadata, end := map[string]any{"reservationId": in.ID}, tx.ReleaseHold
+	if h, ok := tx.Reservation(in.ID); ok {
+		metadata["credits"] = h.Credits
+		if kind == journal.TypeCommit {
+			metadata["remainingCredits"], end = tx.Balance(journal.KeyAccount(h.Key))-h.Credits, tx.CommitHold
+		}
+		if k := d.Get(h.Key); k != nil {
+			metadata["key"] = k.Prefix
+		}
+	}
+	h, err = end(in.ID, a.ID, event("", a, metadata).Data)
 	if errors.Is(err, ledger.ErrNoHold) {
-		return h, api.NotFound("Reservation not found (may have expired)")
+		return h, 0, api.NotFound("Reservation not found (may have expired)")
 	}
-	return h, err
+	return h, int64(tx.Balance(journal.KeyAccount(h.Key))), err
 }

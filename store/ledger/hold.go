@@ -127,6 +127,15 @@ func (b *Book) ReleaseHold(ctx context.Context, id, actor string, data json.RawM
 	return h, err
 }
 
+// Reservation is the reservation with an id, if it is there.
+func (t *Tx) Reservation(id string) (journal.Hold, bool) {
+	h := t.b.real.holds[id]
+	if h == nil || h.call != nil {
+		return journal.Hold{}, false
+	}
+	return h.Hold, true
+}
+
 // CommitHold is Book.CommitHold as part of a larger mutation.
 func (t *Tx) CommitHold(id, actor string, data json.RawMessage) (journal.Hold, error) {
 	return t.endHold(id, journal.Event{Type: journal.TypeCommit, Actor: actor, Data: data})
