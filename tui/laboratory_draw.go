@@ -139,9 +139,9 @@ func (l *laboratory) drawPlot(a paint.Area, i int) {
 	}
 }
 
-// columnsAt says where sheets stand: how wide the names of rows and the columns are,
-// and which columns are seen.
-func (l *laboratory) columnsAt(w int) (label, width, from, to int) {
+// columnsAt says how wide the names of rows and the columns are, and which
+// columns are seen: live always is.
+func (l *laboratory) columnsAt(w int) (label, width int, seen []int) {
 	label = 22
 	if w >= 98 {
 		label = 32
@@ -150,13 +150,17 @@ func (l *laboratory) columnsAt(w int) (label, width, from, to int) {
 	}
 	n := max((w-label-1)/12, 1)
 	n = min(n, max(len(l.cols), 1))
-	width = min((w-label-1)/n, 16)
-	from = min(max(l.col-n+1, 0), max(len(l.cols)-n, 0))
-	return label, width, from, min(from+n, len(l.cols))
+	from := max(l.col-n+1, 0)
+	for i := range l.cols {
+		if len(seen) < n && (i == 0 || i > from) {
+			seen = append(seen, i)
+		}
+	}
+	return label, min((w-label-1)/n, 16), seen
 }
 
 func (l *laboratory) drawTable(a paint.Area) {
-	label, width, from, to := l.columnsAt(a.W)
+	label, width, seen := l.columnsAt(a.W)
 	muted := paint.In(paint.Muted)
 	gap := 0
 	if a.H > figuresRows+1+3 && a.H-figuresRows-1 > min(3, len(l.tools)) {
@@ -170,8 +174,8 @@ func (l *laboratory) drawTable(a paint.Area) {
 		head += fmt.Sprintf("  %d/%d", l.list.cur+1, len(l.tools))
 	}
 	a.Fit(1, 0, label-1, head, paint.Strong())
-	for i := from; i < to; i++ {
-		c, x := l.cols[i], label+1+(i-from+1)*width
+	for at, i := range seen {
+		c, x := l.cols[i], label+1+(at+1)*width
 		st := paint.Strong()
 		if i == l.col {
 			st.Reverse = true
@@ -201,10 +205,10 @@ func (l *laboratory) drawTable(a paint.Area) {
 	for n, name := range figureNames() {
 		a.Fit(1, a.H-figuresRows+n, label-1, name, muted)
 	}
-	if from > 0 {
-		a.Text(label, 0, "‹", paint.In(paint.Accent))
+	if len(seen) > 1 && seen[1] > 1 {
+		a.Text(label+1+width, 0, "‹", paint.In(paint.Accent))
 	}
-	if to < len(l.cols) {
+	if len(seen) > 0 && seen[len(seen)-1] < len(l.cols)-1 {
 		a.Text(a.W-1, 0, "›", paint.In(paint.Accent))
 	}
 }

@@ -59,7 +59,7 @@ func (g *Gateway) Frame(window int, text string) *api.Live {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.Now()
-	f := &api.Live{At: now, Mode: g.mode, Role: g.Role, Name: "acme-tools", Version: "0.1.0", Demo: false}
+	f := &api.Live{At: now, Mode: g.mode, Canary: g.Canary, Role: g.Role, Name: "acme-tools", Version: "0.1.0", Demo: false}
 	if !g.NoLinks {
 		f.Servers = g.servers(now)
 	}

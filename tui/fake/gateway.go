@@ -29,6 +29,7 @@ type Gateway struct {
 	Empty   bool // no keys, no calls, no entries
 	NoLinks bool // no servers
 	NoLab   bool // no candidates
+	Canary  float64
 
 	mu    sync.Mutex
 	keys  []api.KeyRow
