@@ -50,7 +50,8 @@ type column struct {
 	status *shadow.Status       // nil for live and drafts
 
 	report *shadow.Report // the last one
-	stale  bool           // the report is not of these prices and this window
+	stale  bool           // the report is not of these prices
+	old    bool           // calls have come since: another one is wanted
 	sum    *int64         // what the calls would cost, limits ignored
 }
 

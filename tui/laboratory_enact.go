@@ -81,7 +81,7 @@ func (l *laboratory) renew() {
 	now := l.m.now().UTC().Truncate(time.Millisecond)
 	l.enact.from, l.enact.to = now.Add(-labWindows()[l.window].span), now
 	for _, c := range l.cols {
-		c.stale = true
+		c.old = true
 	}
 }
 
@@ -98,7 +98,7 @@ func (l *laboratory) reenact() tea.Cmd {
 	}
 	var cols []*column
 	for _, c := range l.cols {
-		if c.stale && len(cols) < shadow.MostRunning {
+		if (c.stale || c.old) && len(cols) < shadow.MostRunning {
 			cols = append(cols, c)
 		}
 	}
@@ -141,7 +141,7 @@ func (l *laboratory) enacted(cols []*column, reports []*shadow.Report, err error
 	}
 	for i, c := range cols {
 		if i < len(reports) {
-			c.report, c.stale = reports[i], false
+			c.report, c.stale, c.old = reports[i], false, false
 		}
 	}
 	if len(l.cols) > 0 && len(l.changed()) == 0 {

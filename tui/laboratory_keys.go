@@ -114,7 +114,7 @@ func (l *laboratory) widen() tea.Cmd {
 	l.window = (l.window + 1) % len(windows())
 	l.renew()
 	for _, c := range l.cols {
-		c.sum = nil
+		c.sum, c.stale = nil, true
 	}
 	return l.sums(l.reenact)
 }

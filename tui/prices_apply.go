@@ -123,6 +123,9 @@ func rise(now, staged int64) string {
 		return "new"
 	}
 	share := float64(staged-now) / float64(now)
+	if share > -0.0005 && share < 0.0005 && share != 0 {
+		return "0.0 %"
+	}
 	if share > 0 {
 		return "+" + figure.Percent(share)
 	}
