@@ -343,3 +343,25 @@ func TestEscNeverQuits(t *testing.T) {
 		}
 	}, func(o *tui.Options, _ *fake.Gateway) { o.Inside = false })
 }
+
+func TestAKeyIsPutOnAPlanAndBack(t *testing.T) {
+	with(t, func(d *driver) {
+		d.press("3")
+		d.wait(100 * time.Millisecond)
+		d.press("P")
+		d.wait(100 * time.Millisecond)
+		d.has("Plan and group of", "‹ ")
+		d.press("right", "up", "up", "enter")
+		d.wait(200 * time.Millisecond)
+		if !d.asked(`POST /keys/plan {"key":"key_`) {
+			t.Errorf("asked: %v", d.g.Asked)
+		}
+		d.has("set the plan of", "u undoes")
+		before := len(d.g.Asked)
+		d.press("u")
+		d.wait(200 * time.Millisecond)
+		if len(d.g.Asked) != before+1 {
+			t.Errorf("undo asked for nothing: %v", d.g.Asked)
+		}
+	})
+}

@@ -60,6 +60,7 @@ func (m *Model) verbs() []verb {
 		})},
 		{"keys suspend", "KEY", "key", true, onKey(k.suspend)}, {"keys resume", "KEY", "key", true, onKey(k.suspend)},
 		{"keys limit", "KEY", "key", true, onKey(k.limits)}, {"keys tools", "KEY", "key", true, onKey(k.access)}, {"keys tag", "KEY", "key", true, onKey(k.tags)},
+		{"keys plan", "KEY", "key", true, onKey(k.standing)},
 		{"keys rotate", "KEY", "key", true, onKey(k.rotate)}, {"keys revoke", "KEY", "key", true, onKey(k.revoke)},
 		{"key topup", "KEY N", "key", true, topUp}, {"credits add", "KEY N", "key", true, topUp},
 		{"prices set", "TOOL N", "tool", true, p.set},

@@ -286,6 +286,7 @@ func (k *keys) Keys() []key {
 		{on: "o", label: "sort", help: "sort by the next column; O turns the order round", do: func(string) tea.Cmd { return k.nextOrder() }},
 		{on: "K", label: "revoke", help: "revoke for good; asks for its name", acts: true, do: some(k.revoke)},
 		{on: "l", label: "limits", help: "spending limit and quotas", acts: true, do: some(k.limits)},
+		{on: "P", label: "plan", help: "plan of the price sheet, and group", acts: true, do: some(k.standing)},
 		{on: "a", label: "tools", help: "which tools the key may call", acts: true, do: some(k.access)},
 		{on: "R", label: "rotate", help: "a new secret; the old one ends after a grace period", acts: true, do: some(k.rotate)},
 		{on: "T", help: "tags", acts: true, do: some(k.tags)},

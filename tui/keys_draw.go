@@ -23,7 +23,7 @@ func (k *keys) cols(w int) []col {
 		{title: "DRY IN", width: 7, right: true, sort: "dryIn"}, {title: "USED", width: 5, right: true, sort: "lastUsedAt", rank: 2},
 	}
 	if w >= 100 {
-		cols = append(cols, col{title: "CALLS", width: 9, right: true, sort: "totalCalls", rank: 4}, col{title: "EXPIRES", width: 7, right: true, rank: 6}, col{title: "LAST 24 H", width: 24, rank: 5})
+		cols = append(cols, col{title: "CALLS", width: 9, right: true, sort: "totalCalls", rank: 4}, col{title: "PLAN", width: 6, max: 12, rank: 7}, col{title: "EXPIRES", width: 7, right: true, rank: 6}, col{title: "LAST 24 H", width: 24, rank: 5})
 	}
 	return cols
 }
@@ -124,12 +124,14 @@ func (k *keys) drawRow(a paint.Area, ps []place, y int, r *api.KeyRow) {
 		case 8:
 			put(a, p, y, figure.Short(r.TotalCalls, p.w), paint.Style{})
 		case 9:
+			put(a, p, y, or(r.Plan, "–"), paint.In(paint.Muted))
+		case 10:
 			text := "–"
 			if r.ExpiresAt != nil {
 				text = figure.Span(r.ExpiresAt.Sub(now))
 			}
 			put(a, p, y, text, paint.In(paint.Muted))
-		case 10:
+		case 11:
 			// Muted: in the accent it was a wall of blue.
 			put(a, p, y, chart.Spark(r.Spark, p.w, a.ASCII()), paint.In(paint.Muted))
 		}

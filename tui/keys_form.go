@@ -130,6 +130,10 @@ func (m *Model) toolsField(name, empty string) *field {
 
 // create is the form for a new key.
 func (k *keys) create(name string) tea.Cmd {
+	return k.withPlans(func(plans []keyPlan) tea.Cmd { return k.createOn(name, plans) })
+}
+
+func (k *keys) createOn(name string, plans []keyPlan) tea.Cmd {
 	m := k.m
 	number := func(hint string, hi int64) func(string) (string, error) {
 		return func(v string) (string, error) { _, err := whole(v, 0, hi); return hint, err }
@@ -159,10 +163,10 @@ func (k *keys) create(name string) tea.Cmd {
 	}}
 	f := &form{m: m, title: "New key", note: "shown once after it is made, stored hashed", button: "Create", fields: []*field{
 		nameField, credits, m.toolsField("Tools", "all; or names, globs: fs:* search:*"), m.toolsField("Not", "none is forbidden"),
-		{name: "Calls/day", hint: number("empty: no limit", 1e15)}, {name: "Credits/day", hint: number("empty: no limit", 1e15)}, expires, tags}}
+		{name: "Calls/day", hint: number("empty: no limit", 1e15)}, {name: "Credits/day", hint: number("empty: no limit", 1e15)}, expires, tags, planField(plans, ""), groupField("")}}
 	f.cli = func(v []string) string {
 		cli := "paygate keys create --name " + quote(or(v[0], "NAME")) + flagged("--credits", plain(v[1])) + flagged("--tools", strings.Join(words(v[2]), ",")) +
-			flagged("--deny", strings.Join(words(v[3]), ",")) + flagged("--calls-per-day", plain(v[4])) + flagged("--credits-per-day", plain(v[5])) + flagged("--expires", v[6])
+			flagged("--deny", strings.Join(words(v[3]), ",")) + flagged("--calls-per-day", plain(v[4])) + flagged("--credits-per-day", plain(v[5])) + flagged("--expires", v[6]) + flagged("--plan", planNamed(v[8])) + flagged("--group", v[9])
 		for _, t := range words(v[7]) {
 			cli += flagged("--tag", t)
 		}
@@ -192,6 +196,12 @@ func (k *keys) made(f *form, v []string) tea.Cmd {
 	}
 	if t, _ := pairs(v[7]); len(t) > 0 {
 		in["tags"] = t
+	}
+	if p := planNamed(v[8]); p != "" {
+		in["plan"] = p
+	}
+	if v[9] != "" {
+		in["group"] = v[9]
 	}
 	return ask(k.m, "POST", "/keys", in, func(got struct {
 		Key string `json:"key"`

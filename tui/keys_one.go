@@ -132,6 +132,12 @@ func (o *oneKey) Draw(a paint.Area) {
 	if r.ExpiresAt != nil {
 		about += " · expires in " + figure.Span(r.ExpiresAt.Sub(now))
 	}
+	if r.Plan != "" {
+		about += " · plan " + r.Plan
+	}
+	if r.Group != "" {
+		about += " · group " + r.Group
+	}
 	about += tagWords(r.Tags)
 	a.Spans(1, 0, append(head, paint.Span{S: about, St: paint.In(paint.Muted)})...)
 

@@ -98,6 +98,7 @@ func (g *Gateway) key(i int, at time.Time) api.KeyRow {
 		Tags: map[string]string{"env": []string{"prod", "test"}[i%2]}, BurnPerHour: burn}
 	used := at.Add(-time.Duration(i*i%90000) * time.Second)
 	r.LastUsedAt = &used
+	r.Plan = []string{"free", "pro", "", "free"}[i%4]
 	if i%3 == 1 {
 		r.SpendingLimit = 100000
 		r.Quota = &api.Quota{DailyCallLimit: 5000, DailyCreditLimit: 20000}
@@ -161,9 +162,11 @@ func (g *Gateway) answer(method string, u *url.URL, body []byte) (any, error) {
 	switch method + " " + u.Path {
 	case "GET /keys":
 		return g.page(q), nil
+	case "GET /plans":
+		return map[string]any{"plans": []map[string]any{{"name": "free", "grant": 500, "grantPer": "month", "rate": 30, "spendCap": 200, "keys": 31}, {"name": "pro", "grant": 20000, "grantPer": "month", "rate": 600, "keys": 9}}}, nil
 	case "POST /keys":
 		return g.create(body)
-	case "POST /topup", "POST /limits", "POST /keys/acl", "POST /keys/suspend", "POST /keys/resume", "POST /keys/revoke", "POST /keys/quota", "POST /keys/tags":
+	case "POST /topup", "POST /limits", "POST /keys/acl", "POST /keys/suspend", "POST /keys/resume", "POST /keys/revoke", "POST /keys/quota", "POST /keys/tags", "POST /keys/plan", "POST /keys/group":
 		return map[string]string{"message": "done"}, g.change(u.Path, body)
 	case "POST /keys/rotate":
 		return map[string]string{"newKey": "pg_rotated0123456789abcdef"}, nil
