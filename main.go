@@ -31,7 +31,6 @@ import (
 
 	"golang.org/x/term"
 
-	"paygate/pricing"
 	"paygate/server"
 	"paygate/server/api/client"
 	"paygate/server/config"
@@ -123,12 +122,16 @@ func (p *program) wrap(ctx context.Context, w cli.Wrap) error {
 	if len(all.Servers) == 0 {
 		return &cli.UsageError{Message: "there is no MCP server to serve: give --server COMMAND, --remote-url URL, or a file with --config"}
 	}
-	return p.serve(ctx, all, w, false, nil)
+	return p.serve(ctx, all, w, nil, nil)
 }
 
 // serve runs the gateway, and the dashboard beside it unless headless. ready
-// runs once it listens.
-func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, isDemo bool, ready func(ctx context.Context, s *server.Server, url string) error) error {
+// runs once it listens. A demo has a time of its own.
+func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, made *demo.Clock, ready func(ctx context.Context, s *server.Server, url string) error) error {
+	now, isDemo := time.Now, made != nil
+	if isDemo {
+		now = made.Now
+	}
 	dashboard := !w.Headless && !w.DryRun && p.world.Terminal
 	logs := server.NewLogs()
 	log := server.NewLogger(p.world.Err, all.LogLevel, all.LogFormat, logs, dashboard)
@@ -146,7 +149,7 @@ func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, isDemo
 		all.StateDir = dir
 	}
 	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Load: func() (*config.All, []config.Diagnostic) { return p.load(w) },
-		Now: time.Now, Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: isDemo})
+		Now: now, Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: isDemo})
 	if err != nil {
 		return explain(err, all)
 	}
@@ -363,37 +366,4 @@ func (p *program) reset(ctx context.Context, w cli.Wrap) (string, error) {
 		err = os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(key+"\n"), 0o600)
 	}
 	return key, explain(err, all)
-}
-
-// demo serves the demo server to the demo's agents, in a folder that goes when
-// it ends.
-func (p *program) demo(ctx context.Context, headless bool, port string) error {
-	dir, err := os.MkdirTemp("", "paygate-demo")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	all := config.Defaults()
-	all.Name, all.StateDir, all.LogLevel, all.GlobalRateLimit, all.RefundOnFailure = "PayGate demo", dir, "warn", 600, true
-	all.Servers = []config.Server{{Command: self, Args: []string{"demo-server"}}}
-	if _, err := fmt.Sscan(port, &all.Port); err != nil {
-		return &cli.UsageError{Message: fmt.Sprintf("--port %q is not a number", port)}
-	}
-	for _, t := range demo.Tools() {
-		all.Tools[t.Name] = config.Tool{Price: pricing.ToolPrice{PerCall: pricing.Credits(t.Price)}}
-	}
-	agents, stop := context.WithCancel(ctx)
-	defer stop()
-	return p.serve(ctx, &all, cli.Wrap{Headless: headless}, true, func(ctx context.Context, s *server.Server, url string) error {
-		keys, err := demo.Keys(ctx, client.InProcess(s.Owner()))
-		if err != nil {
-			return err
-		}
-		go demo.Run(agents, url+"/mcp", keys)
-		return nil
-	})
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -257,4 +258,86 @@ func TestKeysThatWereThereKeepTheirPrices(t *testing.T) {
 		t.Errorf("after the rollback the keys pay %d and %d", a, b)
 	}
 	g.prove()
+}
+
+func TestNoPriceRisesWithinARun(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	k := g.key(nil)
+	in := func(run string) int64 {
+		t.Helper()
+		before := g.account(k).Credits
+		if a := g.rpc(k.Key, "tools/call", map[string]any{"name": "echo", "arguments": map[string]any{}}, "X-Run-Id", run); a.Error != nil {
+			t.Fatalf("%+v", a.Error)
+		}
+		return before - g.account(k).Credits
+	}
+	g.candidate("five", "defaults: {per_call: 5}")
+	in("old")
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "override": []string{"all"}}, nil, http.StatusOK)
+	if a, b, c := in("old"), in("new"), g.cost(k); a != 2 || b != 5 || c != 5 {
+		t.Errorf("the run that was open pays %d, a new one %d, a call without one %d", a, b, c)
+	}
+	g.restart()
+	if a, b := in("old"), in("new"); a != 2 || b != 5 {
+		t.Errorf("after a kill the run that was open pays %d, the new one %d", a, b)
+	}
+	g.do("POST", "/admin/shadow/rollback", map[string]any{}, nil, http.StatusOK)
+	if got := in("new"); got != 2 {
+		t.Errorf("when prices fall, a run pays %d", got)
+	}
+	g.prove()
+}
+
+// page is an answer's text.
+func (g *gateway) page(path string, headers ...string) string {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, g.url+path, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAgentsSeeNothingOfCandidatesAndOfSchedulesInShadowMode(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"shadowMode": true})
+	k := g.key(nil)
+	list := func() string { return string(g.rpc(k.Key, "tools/list", map[string]any{}).Result) }
+	prices, tools := g.page("/pricing"), list()
+	g.candidate("secret", "defaults: {per_call: 77}")
+	g.call(k.Key, "echo", nil)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "secret", "at": time.Now().Add(time.Hour).Format(time.RFC3339), "override": []string{"all"}}, nil, http.StatusOK)
+	if now := g.page("/pricing"); now != prices {
+		t.Errorf("/pricing changed to %s", now)
+	}
+	if now := list(); now != tools {
+		t.Errorf("tools/list changed to %s", now)
+	}
+	if text := g.page("/metrics"); strings.Contains(text, "secret") || !strings.Contains(text, "paygate_uptime_seconds") {
+		t.Errorf("metrics without a key:\n%s", text)
+	}
+	g.do("GET", "/admin/shadow", nil, nil, http.StatusOK) // it has caught up
+	for _, header := range [][]string{{"X-Admin-Key", adminKey}, {"Authorization", "Bearer " + adminKey}} {
+		if text := g.page("/metrics", header...); !strings.Contains(text, `paygate_shadow_collectable_credits{experiment="secret",sheet="candidate",state="scheduled"} 77`) {
+			t.Errorf("metrics for an admin:\n%s", text)
+		}
+	}
+	g.configure(config(t, map[string]any{"shadowMode": true, "announcePrices": true}))
+	g.do("POST", "/config/reload", map[string]any{}, nil, http.StatusOK)
+	if text := g.page("/pricing"); !strings.Contains(text, `"next":`) {
+		t.Errorf("announced prices, and nothing of the next ones: %s", text)
+	}
 }

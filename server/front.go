@@ -43,10 +43,14 @@ type fixedHeader struct {
 	value []string
 }
 
-func fixedHeaders(version string) []fixedHeader {
-	return []fixedHeader{{"X-Paygate-Version", []string{version}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"X-Frame-Options", []string{"DENY"}},
+func fixedHeaders(version string, demo bool) []fixedHeader {
+	fixed := []fixedHeader{{"X-Paygate-Version", []string{version}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"X-Frame-Options", []string{"DENY"}},
 		{"X-Xss-Protection", []string{"0"}}, {"Referrer-Policy", []string{"strict-origin-when-cross-origin"}}, {"Cache-Control", []string{"no-store"}},
 		{"Content-Security-Policy", []string{"default-src 'none'"}}}
+	if demo {
+		fixed = append(fixed, fixedHeader{api.DemoHeader, []string{"made-up data"}})
+	}
+	return fixed
 }
 
 // authenticator knows credentials; package keys implements it.
@@ -210,9 +214,6 @@ func (f *front) serve(routes []api.Route) http.Handler {
 			method = http.MethodGet
 		}
 		route, ok := byMethod[method]
-		if get := byMethod[http.MethodGet]; !ok && get.AnyMethod {
-			route, ok = get, true
-		}
 		if !ok {
 			w.Header().Set("Allow", strings.Join(allow, ", "))
 			f.fail(w, r, &api.Error{Status: http.StatusMethodNotAllowed, Message: "Method not allowed: use " + strings.Join(allow, " or ")})

@@ -30,6 +30,7 @@ func (s *Server) experiments() []api.Route {
 		api.Handle("POST", "/admin/shadow/replay", api.Viewer, "What candidates would have meant for recorded calls", s.shadowReplay),
 		api.Handle("GET", "/admin/shadow/replay", api.Viewer, "How far a replay is that was given an id", s.shadowProgress),
 		api.Handle("DELETE", "/admin/shadow/replay", api.Viewer, "Cancel a replay that was given an id", s.shadowCancel),
+		api.Handle("GET", "/admin/shadow/power", api.Viewer, "How many keys it takes to see a change of bills", s.shadowPower),
 		api.Handle("POST", "/admin/shadow/verify", api.Viewer, "Make a report again and compare", s.shadowVerify),
 	}
 }
@@ -171,6 +172,23 @@ func (s *Server) shadowStatement(ctx context.Context, in statementIn) (statement
 
 func (s *Server) shadowTrial(ctx context.Context, in nameIn) (*shadow.Trial, error) {
 	return labAnswer(s.lab.Trial(ctx, in.Name))
+}
+
+type powerIn struct {
+	Name   string     `query:"name"`
+	Effect api.Number `query:"effect"` // share of the mean bill; default 0.05
+	Power  api.Number `query:"power"`  // share of cases in which it is seen; default 0.8
+}
+
+func (s *Server) shadowPower(ctx context.Context, in powerIn) (*shadow.Needed, error) {
+	effect, power := .05, .8
+	if in.Effect.Given {
+		effect = in.Effect.Float()
+	}
+	if in.Power.Given {
+		power = in.Power.Float()
+	}
+	return labAnswer(s.lab.Needed(ctx, in.Name, effect, power))
 }
 
 type verifyIn struct {

@@ -17,6 +17,7 @@ import (
 // process, as Prometheus expects.
 type counters struct {
 	registry                                 *prometheus.Registry
+	lab                                      *prometheus.Registry // what candidates do; for admins only
 	calls, charged, denied, limited, refunds *prometheus.CounterVec
 	requests                                 *prometheus.CounterVec
 	took                                     *prometheus.HistogramVec
@@ -30,7 +31,7 @@ type counters struct {
 const mostLabels = 5000
 
 func newCounters(s *Server) *counters {
-	c := &counters{registry: prometheus.NewRegistry(), tools: map[string]bool{}}
+	c := &counters{registry: prometheus.NewRegistry(), lab: newLabMetrics(s.lab), tools: map[string]bool{}}
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		c.registry.MustRegister(v)
@@ -93,11 +94,14 @@ func (c *counters) tool(name string) string {
 
 // metrics serves them; it needs no key unless the configuration says so.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) error {
-	if s.settings.Load().MetricsNeedKey {
-		if _, role, ok := s.keys.AdminKey(r.Header.Get("X-Admin-Key")); !ok || role < api.Viewer {
-			return api.Unauthorized("Invalid admin key")
-		}
+	admin := s.scraper(r)
+	if s.settings.Load().MetricsNeedKey && !admin {
+		return api.Unauthorized("Invalid admin key")
 	}
-	promhttp.HandlerFor(s.counters.registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	from := prometheus.Gatherers{s.counters.registry}
+	if admin {
+		from = append(from, s.counters.lab)
+	}
+	promhttp.HandlerFor(from, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 	return nil
 }

@@ -200,11 +200,7 @@ func (s *Server) serverStderr(_ context.Context, in prefixIn) (linesOut, error) 
 }
 
 func (s *Server) snapshot(ctx context.Context, _ api.None) (keys.Snapshot, error) {
-	events, calls, err := s.reports.Counts(ctx)
-	if err != nil {
-		return keys.Snapshot{}, err
-	}
-	return s.keys.TakeSnapshot(ctx, s.opts.Version, map[string]int{"totalAuditEntries": events, "totalUsageEvents": calls})
+	return s.keys.TakeSnapshot(ctx, s.opts.Version)
 }
 
 // backup streams the whole state as it is at one moment.

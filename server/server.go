@@ -68,6 +68,7 @@ type Server struct {
 	feed     *live.Feed
 	counters *counters
 	dedup    *dedup.Dedup
+	runs     *runs
 	lab      *shadow.Lab
 	document func() ([]byte, error) // OpenAPI
 
@@ -92,7 +93,7 @@ type Server struct {
 // error wraps store.ErrLocked, store.ErrTooNew or store.ErrCorrupt where that
 // is the matter.
 func New(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follower: live.New(o.Now)}
+	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follower: live.New(o.Now), runs: newRuns()}
 	s.settings.Store(&o.Config)
 	if err := s.openState(ctx); err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.front = &front{config: func() *config.Config { return s.settings.Load() }, auth: s.keys, book: s.book, now: s.opts.Now, log: s.opts.Log,
-		version: s.opts.Version, perIP: newLimiter(s.opts.Now), fixed: fixedHeaders(s.opts.Version)}
+		version: s.opts.Version, perIP: newLimiter(s.opts.Now), fixed: fixedHeaders(s.opts.Version, s.opts.Demo)}
 	eras := bridge.New(bridge.Options{Now: s.opts.Now, Name: "paygate", Version: s.opts.Version})
 	if s.servers, err = upstream.New(specs(s.opts.Static.Servers), upstream.Options{Now: s.opts.Now, Log: s.opts.Log, Environ: s.opts.Environ,
 		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator, Adapt: eras.Adapt}); err != nil {
@@ -152,9 +153,12 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile,
-		Dir: filepath.Dir(s.book.DB().Path()), Log: s.opts.Log})
+		Dir: filepath.Dir(s.book.DB().Path()), Log: s.opts.Log, Demo: s.opts.Demo})
 	s.feed = live.NewFeed(live.Options{Follower: s.follower, Reports: s.reports, Book: s.book, Keys: s.keys, Now: s.opts.Now, Started: s.started,
 		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Ended: s.ended})
+	if err := s.recall(ctx); err != nil {
+		return err
+	}
 	if _, err := s.lab.Due(ctx); err != nil { // what had its time while nothing ran
 		return err
 	}
@@ -167,7 +171,7 @@ func (s *Server) build(ctx context.Context) error {
 
 // openEndpoint makes what agents talk to.
 func (s *Server) openEndpoint(ctx context.Context, eras *bridge.Bridge) error {
-	sessions := &sessionStore{s.book, s.keys.Masked}
+	sessions := &sessionStore{s.book}
 	s.tasks = &taskOwners{book: s.book}
 	if err := errors.Join(sessions.Purge(ctx), s.tasks.purge(ctx)); err != nil {
 		return err

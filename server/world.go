@@ -46,8 +46,12 @@ func (s *Server) Compile(ctx context.Context) error {
 	}
 	w := &World{Config: cfg, prices: prices, freeMethods: append(alwaysFree[:], cfg.FreeMethods...), entry: s.entry()}
 	w.Way = gate.Way{Checks: s.checks(cfg, prices), Run: gate.Fold(s.forward, s.wraps(cfg)...), Sheet: prices.live, Observe: s.book.Shadow()}
-	if !prices.one() {
-		w.Way.Choose = func(c *gate.Call) *pricing.Sheet { return prices.of(c.Terms, c.At) }
+	w.Way.Choose = func(c *gate.Call) *pricing.Sheet {
+		sheet := prices.of(c.Terms, c.At)
+		if c.Run == "" {
+			return sheet
+		}
+		return s.runs.sheet(c, sheet)
 	}
 	if w.maintenance, err = s.maintenanceMessage(); err != nil {
 		return err

@@ -75,6 +75,9 @@ func (t *times) add(d time.Duration) {
 
 // quantile is the upper end of the step that has the quantile, in microseconds.
 func (t *times) quantile(p float64) float64 {
+	if t.n == 0 {
+		return 0
+	}
 	left := int(math.Ceil(p * float64(t.n)))
 	last := 0
 	for i := range t.steps {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"paygate/pricing"
@@ -108,6 +109,7 @@ type Options struct {
 	Changed func(context.Context) error
 	Dir     string       // for the checkpoint file; empty: there is none
 	Log     *slog.Logger // nil: says nothing
+	Demo    bool         // what happened is made up; reports say so
 }
 
 // Lab runs experiments. It keeps what it has lived through in memory and in a
@@ -128,6 +130,8 @@ type Lab struct {
 
 	sums summing // these have mutexes of their own
 	runs running
+
+	latest atomic.Pointer[[]Status]
 
 	watching sync.Mutex // guards arms
 	arms     *arms      // of the canary that was looked at last

@@ -27,7 +27,7 @@ h1,h2{line-height:1.2}table{border-collapse:collapse;margin:1rem 0}td,th{padding
 td:first-child,th:first-child{text-align:left}.bad{color:#a40e26;font-weight:600}.ok{color:#116329}svg{display:block;margin:1rem 0;max-width:100%}
 .verdict{font-size:1.1rem;border-left:4px solid #0969da;padding-left:1rem}small,text{fill:#57606a;color:#57606a}
 </style>
-<h1>Price experiment {{.Name}}</h1><p class="verdict">{{.Verdict}}</p>
+<h1>Price experiment {{.Name}}</h1>{{if .Demo}}<p><strong>Demo: the calls are made up.</strong></p>{{end}}<p class="verdict">{{.Verdict}}</p>
 <p><small>live {{short .Live}} · candidate {{short .Candidate}} · {{.From.Format "2006-01-02 15:04"}} – {{.To.Format "2006-01-02 15:04"}} UTC · grade {{.Grade}} · coverage {{percent .Coverage}} of {{.Attempts}} attempts · self-difference {{.SelfDifference}} · seed {{.Seed}} · log digest {{short .LogDigest}}, act {{.LastSeq}}</small></p>
 <h2>From live to the candidate</h2>{{.Waterfall}}
 <table><tr><th><th>potential<th>collectable<th>admitted<th>denied

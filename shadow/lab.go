@@ -13,58 +13,9 @@ import (
 	"time"
 
 	"paygate/pricing"
-	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
-
-// Status is how far an experiment is.
-type Status struct {
-	Experiment
-	Attempts       int             `json:"attempts"`
-	Coverage       float64         `json:"coverage"`
-	Lag            uint64          `json:"lag"` // acts of the journal that are not in yet
-	SelfDifference int             `json:"selfDifference"`
-	LiveCredits    pricing.Credits `json:"liveCredits"`      // collectable
-	Credits        pricing.Credits `json:"candidateCredits"` // collectable
-	NewlyDenied    int             `json:"newlyDenied"`
-	LeadsInCredits pricing.Credits `json:"change"`
-}
-
-// Status is how far the experiments are, or the one of a name. It catches up
-// first.
-func (l *Lab) Status(ctx context.Context, name string) ([]Status, error) {
-	all, err := l.Experiments()
-	if err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.advance(ctx); err != nil {
-		return nil, err
-	}
-	out := []Status{}
-	for _, e := range all {
-		if name != "" && e.Name != name {
-			continue
-		}
-		s := Status{Experiment: *e, Coverage: 1, SelfDifference: l.w.differs}
-		if last := l.o.Book.Journal().Last(); last > l.w.last {
-			s.Lag = last - l.w.last
-		}
-		if t := l.pairs[e.Name]; t != nil {
-			tally := t.pair.tally
-			s.Attempts, s.Coverage, s.NewlyDenied = tally.Attempts, tally.coverage(), tally.Newly
-			s.LiveCredits, s.Credits = tally.Sides[0].Collectable(), tally.Sides[1].Collectable()
-			s.LeadsInCredits = s.Credits - s.LiveCredits
-		}
-		out = append(out, s)
-	}
-	if name != "" && len(out) == 0 {
-		return nil, fmt.Errorf("experiment %s: %w", name, store.ErrNotFound)
-	}
-	return out, nil
-}
 
 // Run keeps up with the journal, so that nobody waits for a report, and writes
 // checkpoints, until ctx ends. It rests while no experiment runs.
@@ -171,8 +122,14 @@ func (l *Lab) follow(w *walker, pairs map[string]*tracked, window Window) {
 				begin = window.From
 			}
 			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(begin, window.To))}
-		case t != nil && (e.Type == eventStopped || e.Type == eventCanary || e.Type == eventPromoted):
-			w.pairs = slices.DeleteFunc(w.pairs, func(p *pair) bool { return p == t.pair })
+		case e.Type == eventStopped:
+			w.drop(t)
+		case e.Type == eventCanary || e.Type == eventPromoted:
+			if err := l.charging(w, pairs, m, e, window.To); err != nil {
+				return err
+			}
+		case e.Type == eventSuperse || e.Type == eventRolled:
+			w.drop(pairs[m.Name+beforeMark])
 		}
 		if t != nil {
 			t.stage(e, m)
@@ -199,7 +156,7 @@ type Window struct{ From, To time.Time }
 // Report is what an experiment's candidate would have meant so far. It waits
 // until everything that has been answered is in.
 func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, error) {
-	if _, err := l.Experiment(name); err != nil {
+	if _, err := l.Experiment(experimentOf(name)); err != nil {
 		return nil, err
 	}
 	if window == (Window{}) {
@@ -250,6 +207,9 @@ func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, na
 	l.fill(r, w, t.pair, sheet)
 	points := []Point{t.pair.tally.livePoint()}
 	for _, other := range slices.Sorted(maps.Keys(pairs)) {
+		if other != name && experimentOf(other) != other {
+			continue
+		}
 		points = append(points, pairs[other].pair.tally.point(pairs[other].mark, dollar(sheet)))
 	}
 	r.Frontier = frontier(points)
@@ -270,6 +230,7 @@ func dollar(sheet *pricing.Sheet) pricing.Credits {
 // fill makes all figures of a report.
 func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	t := p.tally
+	r.Demo = l.o.Demo
 	r.Seed, r.LogDigest, r.LastSeq, r.SelfDifference = Seed, w.digest, w.last, w.differs
 	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.coverage(), t.grade()
 	if last := l.o.Book.Journal().Last(); last > w.last {

@@ -41,6 +41,9 @@ func (r *Report) Markdown() string {
 	var b strings.Builder
 	e := &r.Exact
 	fmt.Fprintf(&b, "# Price experiment %s\n\n%s\n\n", cell(r.Name), r.Verdict())
+	if r.Demo {
+		b.WriteString("**Demo: the calls are made up.**\n\n")
+	}
 	fmt.Fprintf(&b, "| | |\n|---|---|\n| live sheet | `%.12s` |\n| candidate | `%.12s` |\n| window | %s – %s |\n| grade | %s |\n| coverage | %s of %d attempts |\n| self-difference | %d |\n| seed | %d |\n| log digest | `%.12s` (act %d) |\n\n",
 		r.Live, r.Candidate, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Grade, percent(r.Coverage), r.Attempts, r.SelfDifference, r.Seed, r.LogDigest, r.LastSeq)
 	fmt.Fprintf(&b, "## Exact: the recorded calls\n\n| | potential | collectable | admitted | denied |\n|---|--:|--:|--:|--:|\n| live | %d | %d | %d | %d |\n| candidate | %d | %d | %d | %d |\n\n",

@@ -14,8 +14,9 @@ import (
 // other calls and have intervals, or say why they have none.
 type Report struct {
 	Name           string      `json:"name"`
-	Live           string      `json:"live"`      // hash of the sheet that was live at the start
-	Candidate      string      `json:"candidate"` // hash
+	Demo           bool        `json:"demo,omitempty"` // the calls are made up
+	Live           string      `json:"live"`           // hash of the sheet that was live at the start
+	Candidate      string      `json:"candidate"`      // hash
 	From           time.Time   `json:"from"`
 	To             time.Time   `json:"to"`
 	Seed           uint64      `json:"seed"`

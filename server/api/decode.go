@@ -175,7 +175,6 @@ func (w withWarnings) MarshalJSON() ([]byte, error) {
 type Number struct {
 	Given bool // something came, even if it is no number
 	Valid bool // it was a finite number
-	Text  bool // it came in quotes
 	value float64
 }
 
@@ -184,8 +183,8 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		return nil
 	}
-	n.Text = len(b) > 0 && b[0] == '"'
-	n.SetText(strings.Trim(string(b), `"`))
+	text := strings.Trim(string(b), `"`)
+	n.SetText(text)
 	return nil
 }
 

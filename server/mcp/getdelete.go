@@ -1,7 +1,6 @@
 package mcp
 
 import (
-	"io"
 	"net/http"
 	"strings"
 )
@@ -118,6 +117,5 @@ func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request) {
 	}
 	s.leave()
 	s.end(true)
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, `{"message":"Session ended"}`) // an error means that the client has gone
+	w.WriteHeader(http.StatusNoContent)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -61,10 +62,7 @@ func (w *World) shadowPromote(r *remote) *cobra.Command {
 			body["maxPerDay"] = perDay
 		}
 		var out promoted
-		if err := blocked(c.Do(ctx, "POST", "/admin/shadow/promote", body, &out)); err != nil {
-			return err
-		}
-		return w.show(r, out, func() { w.sayPromoted(out) })
+		return blocked(w.ask(ctx, c, r, question{"POST", "/admin/shadow/promote", body, &out}, func() { w.sayPromoted(out) }))
 	})
 	cmd.Example = "  paygate shadow promote pro\n  paygate shadow promote pro --canary 10% --for 24h --max-per-day 500\n" +
 		"  paygate shadow promote pro --at 2027-01-31T12:00:00Z --keep existing\n  paygate shadow promote pro --override attempts,windowDays"
@@ -98,7 +96,13 @@ func (w *World) when(text string) (string, error) {
 func blocked(err error) error {
 	var refused *client.Error
 	var failing []guardrail
-	if !errors.As(err, &refused) || json.Unmarshal(refused.Fields["failing"], &failing) != nil {
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if refused.Status == http.StatusBadRequest {
+		return &UsageError{refused.Message}
+	}
+	if json.Unmarshal(refused.Fields["failing"], &failing) != nil {
 		return err
 	}
 	rail := &GuardrailError{}
@@ -112,17 +116,17 @@ func (w *World) sayPromoted(p promoted) {
 	e := p.Experiment
 	switch g := e.Going; {
 	case e.State == "scheduled" && g != nil && g.At != nil:
-		w.say("%s goes live at %s, and is announced until then; \"paygate shadow cancel %s\" takes it back", e.Name, g.At.Local().Format(time.DateTime), e.Name)
+		w.prose("%s goes live at %s, and is announced until then; \"paygate shadow cancel %s\" takes it back", e.Name, g.At.Local().Format(time.DateTime), e.Name)
 	case e.State == "canary" && g != nil && g.Until != nil:
-		w.say("%s is charged to %v %% of the keys, and to all from %s; \"paygate shadow rollback\" takes it back", e.Name, g.Percent, g.Until.Local().Format(time.DateTime))
+		w.prose("%s is charged to %v %% of the keys, and to all from %s; \"paygate shadow rollback\" takes it back", e.Name, g.Percent, g.Until.Local().Format(time.DateTime))
 	case e.State == "canary" && g != nil:
-		w.say("%s is charged to %v %% of the keys until \"paygate shadow promote %s\" makes it live for all, or \"paygate shadow rollback\" takes it back", e.Name, g.Percent, e.Name)
+		w.prose("%s is charged to %v %% of the keys until \"paygate shadow promote %s\" makes it live for all, or \"paygate shadow rollback\" takes it back", e.Name, g.Percent, e.Name)
 	default:
-		w.say("%s is %s; \"paygate shadow rollback --make-good\" takes it back", e.Name, e.State)
+		w.prose("%s is %s; \"paygate shadow rollback --make-good\" takes it back", e.Name, e.State)
 	}
-	w.say("%d keys pay it, %d go on as before", p.ConcernedKeys, p.KeptKeys)
+	w.prose("%d keys pay it, %d go on as before", p.ConcernedKeys, p.KeptKeys)
 	if len(p.Waived) > 0 {
-		w.say("passed in spite of %s", strings.Join(p.Waived, ", "))
+		w.prose("passed in spite of %s", strings.Join(p.Waived, ", "))
 	}
 }
 
@@ -145,16 +149,11 @@ func (w *World) shadowRollback(r *remote) *cobra.Command {
 	makeGood, preview := false, false
 	cmd := w.action(r, "rollback", "Make the prices before live again", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
 		var out takenBack
-		var err error
+		q := question{"POST", "/admin/shadow/rollback", map[string]bool{"makeGood": makeGood}, &out}
 		if preview {
-			err = c.Do(ctx, "GET", fmt.Sprintf("/admin/shadow/rollback?makeGood=%t", makeGood), nil, &out)
-		} else {
-			err = c.Do(ctx, "POST", "/admin/shadow/rollback", map[string]bool{"makeGood": makeGood}, &out)
+			q = question{"GET", fmt.Sprintf("/admin/shadow/rollback?makeGood=%t", makeGood), nil, &out}
 		}
-		if err != nil {
-			return err
-		}
-		return w.show(r, out, func() {
+		return w.ask(ctx, c, r, q, func() {
 			if preview {
 				w.say("%s would be taken back; %d credits would go back", out.Name, out.Total)
 			} else {
@@ -209,10 +208,7 @@ type rollout struct {
 func (w *World) shadowRollout(r *remote) *cobra.Command {
 	return w.action(r, "rollout", "Who pays by which sheet, how a canary does, and what comes next", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
 		var out rollout
-		if err := c.Do(ctx, "GET", "/admin/shadow/rollout", nil, &out); err != nil {
-			return err
-		}
-		return w.show(r, out, func() { w.sayRollout(&out) })
+		return w.ask(ctx, c, r, question{"GET", "/admin/shadow/rollout", nil, &out}, func() { w.sayRollout(&out) })
 	})
 }
 
@@ -240,7 +236,7 @@ func (w *World) sayRollout(out *rollout) {
 	})
 	w.table("GUARD\tVALUE\tLIMIT\tPASS", func(row func(...any)) {
 		for _, g := range out.Guards {
-			row(g.Name, g.Value, g.Limit, g.Pass)
+			row(g.Name, figure(g.Value), figure(g.Limit), g.verdict())
 		}
 	})
 }

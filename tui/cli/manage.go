@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,19 +21,35 @@ import (
 
 // group makes a command whose subcommands speak to a gateway.
 func group(use, short string) (*cobra.Command, *remote) {
-	cmd, r := &cobra.Command{Use: use, Short: short}, &remote{}
+	cmd, r := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}, &remote{}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage("%q is not a command of \"paygate %s\"; see \"paygate %s --help\"", args[0], use, use)
+		}
+		return cmd.Help()
+	}
 	r.flags(cmd)
 	return cmd, r
 }
 
 // action is a subcommand that asks the gateway one thing and shows the answer.
 func (w *World) action(r *remote, use, short string, args cobra.PositionalArgs, run func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
+	count := func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return usage("%v; it is used as \"paygate %s %s\"", err, cmd.Parent().Name(), use)
+		}
+		return nil
+	}
+	return &cobra.Command{Use: use, Short: short, Args: count, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := w.client(r)
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), c, args)
+		err = run(cmd.Context(), c, args)
+		if c.Demo() {
+			_, _ = fmt.Fprintln(w.Err, "demo: the data of this gateway is made up")
+		}
+		return err
 	}}
 }
 
@@ -50,7 +67,56 @@ func (w *World) show(r *remote, answer any, lines func()) error {
 	return err
 }
 
+// ask asks the gateway one thing: the answer is printed as it came with --json,
+// and otherwise read into out for lines.
+func (w *World) ask(ctx context.Context, c *client.Client, r *remote, q question, lines func()) error {
+	var raw []byte
+	if err := c.Do(ctx, q.method, q.path, q.in, &raw); err != nil {
+		return err
+	}
+	if r.json {
+		return w.asItCame(raw)
+	}
+	if err := json.Unmarshal(raw, q.out); err != nil {
+		return fmt.Errorf("%s %s: the answer cannot be read: %w", q.method, q.path, err)
+	}
+	lines()
+	return nil
+}
+
+// question is a request and where its answer goes.
+type question struct {
+	method, path string
+	in, out      any
+}
+
+func (w *World) asItCame(raw []byte) error {
+	var text bytes.Buffer
+	if err := json.Indent(&text, raw, "", "  "); err != nil {
+		return fmt.Errorf("the answer is no JSON: %w", err)
+	}
+	_, err := fmt.Fprintln(w.Out, strings.TrimSpace(text.String()))
+	return err
+}
+
 func (w *World) say(format string, args ...any) { _, _ = fmt.Fprintf(w.Out, format+"\n", args...) }
+
+// prose prints a sentence in lines of at most 80 columns.
+func (w *World) prose(format string, args ...any) {
+	line := ""
+	for word := range strings.FieldsSeq(fmt.Sprintf(format, args...)) {
+		if line != "" && len([]rune(line+" "+word)) > 80 {
+			w.say("%s", line)
+			line = "  " + word
+			continue
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	w.say("%s", line)
+}
 
 func (w *World) table(head string, rows func(row func(cells ...any))) {
 	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', 0)

@@ -33,10 +33,7 @@ func (w *World) plans(r *remote) *cobra.Command {
 		var out struct {
 			Plans []planRow `json:"plans"`
 		}
-		if err := c.Do(ctx, "GET", "/plans", nil, &out); err != nil {
-			return err
-		}
-		return w.show(r, out, func() {
+		return w.ask(ctx, c, r, question{"GET", "/plans", nil, &out}, func() {
 			if len(out.Plans) == 0 {
 				w.say("the live prices have no plans; a price sheet may have them, see \"paygate shadow new --help\"")
 				return

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,29 +25,31 @@ func (e *GuardrailError) Error() string {
 
 // guardrail is one line of a report.
 type guardrail struct {
-	Name   string
-	Value  any
-	Limit  any
-	Pass   bool
-	Blocks string
+	Name   string `json:"name"`
+	Value  any    `json:"value"`
+	Limit  any    `json:"limit"`
+	Pass   bool   `json:"pass"`
+	Blocks string `json:"blocks"`
 }
 
 func (g guardrail) String() string {
-	return fmt.Sprintf("%s is %v, limit %v", g.Name, g.Value, g.Limit)
+	return fmt.Sprintf("%s is %s, limit %s", g.Name, figure(g.Value), figure(g.Limit))
 }
 
 // shadow is the pricing lab.
 func (w *World) shadow() *cobra.Command {
 	cmd, r := group("shadow", "Try prices on real traffic before anyone pays them")
-	cmd.Example = "  paygate shadow new pro --sheet pro.yaml\n  paygate shadow start pro\n  paygate shadow report pro\n  paygate shadow check pro\n  paygate shadow promote pro"
-	cmd.AddCommand(w.shadowNew(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r), w.shadowRollout(r))
+	cmd.Long = "A candidate price sheet lives through every call beside the live one, with wallets, tiers, limits and plans of its own, as if " +
+		"it were enforced. No money moves and no agent sees a difference. What it would have meant is exact; what it will mean comes " +
+		"with an interval, or with the reason why there is none.\n\n" +
+		"Exit codes: 0 good, 1 error, 2 wrong use or a sheet with mistakes, 3 a guardrail stands against it."
+	cmd.Example = "  paygate shadow new pro --sheet pro.yaml\n  paygate shadow start pro\n  paygate shadow report pro\n  paygate shadow check pro\n" +
+		"  paygate shadow promote pro --canary 10% --for 24h\n  paygate shadow rollback --make-good"
+	cmd.AddCommand(w.shadowNew(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowWhatIf(r), w.shadowPower(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r), w.shadowRollout(r))
 	simple := func(verb, short string) {
 		cmd.AddCommand(w.action(r, verb+" NAME", short, cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 			var e struct{ Name, State, Candidate string }
-			if err := c.Do(ctx, "POST", "/admin/shadow/"+verb, map[string]string{"name": args[0]}, &e); err != nil {
-				return err
-			}
-			return w.show(r, e, func() { w.say("%s is %s, sheet %.12s", e.Name, e.State, e.Candidate) })
+			return w.ask(ctx, c, r, question{"POST", "/admin/shadow/" + verb, map[string]string{"name": args[0]}, &e}, func() { w.say("%s is %s, sheet %.12s", e.Name, e.State, e.Candidate) })
 		}))
 	}
 	simple("start", "Shadow a candidate from now on; wallets begin at the balances of this moment")
@@ -57,10 +60,7 @@ func (w *World) shadow() *cobra.Command {
 		var out struct {
 			Differences []struct{ Where, Before, After string }
 		}
-		if err := c.Do(ctx, "GET", "/admin/shadow/diff?name="+url.QueryEscape(args[0]), nil, &out); err != nil {
-			return err
-		}
-		return w.show(r, out, func() {
+		return w.ask(ctx, c, r, question{"GET", "/admin/shadow/diff?name=" + url.QueryEscape(args[0]), nil, &out}, func() {
 			w.table("WHERE\tLIVE\tCANDIDATE", func(row func(...any)) {
 				for _, d := range out.Differences {
 					row(d.Where, first(d.Before, "not set"), first(d.After, "not set"))
@@ -85,20 +85,34 @@ func (w *World) shadowNew(r *remote) *cobra.Command {
 			Name, Candidate string
 			Diagnostics     []sheetFinding
 		}
-		if err := c.Do(ctx, "POST", "/admin/shadow", map[string]string{"name": args[0], "sheet": string(text)}, &e); err != nil {
-			return sheetError(file, err)
-		}
-		return w.show(r, e, func() {
+		err = w.ask(ctx, c, r, question{"POST", "/admin/shadow", map[string]string{"name": args[0], "sheet": string(text)}, &e}, func() {
 			for _, d := range e.Diagnostics {
-				w.say("%s:%s", file, d)
+				_, _ = fmt.Fprintf(w.Err, "%s:%s\n", file, d)
 			}
 			w.say("%s", e.Candidate)
 		})
+		return sheetError(file, err)
 	})
+	cmd.Long = "Checks a price sheet, says every mistake with its line, and keeps it under a name. A sheet looks like this:\n\n" + exampleSheet
+	cmd.Example = "  paygate shadow new pro --sheet pro.yaml"
 	cmd.Flags().StringVar(&file, "sheet", "", "the sheet, YAML or JSON")
 	_ = cmd.MarkFlagRequired("sheet") // it exists: it was made in the line before
 	return cmd
 }
+
+const exampleSheet = `  name: per result
+  currency: {credit_usd: "0.001"}
+  defaults: {per_call: 2, bill_on: success}
+  dimensions: {depth: {tool: "search*", values: [deep, flat]}}   # of the arguments
+  rules:                                                         # the first that matches decides
+    - match: {tool: "search*", dim.depth: deep}
+      price: {per_call: 8, per_kb_out: 0.2, max: 60}
+      tiers: {mode: graduated, per: key/month, steps: [{to: 1000, x: 1.0}, {x: 0.8}]}
+    - match: {tool: "*", plan: pro}
+      price: {per_call: 1}
+  plans:
+    free: {grant: 500/month, expires: month_end, rate: 30/min, spend_cap: 500/day}
+    pro:  {grant: 20000/month, rollover: 5000, auto_topup: {below: 1000, add: 10000, max: 3/day}}`
 
 // sheetFinding is a mistake in a sheet.
 type sheetFinding struct {
@@ -139,17 +153,29 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 				LiveCredits      int64 `json:"liveCredits"`
 				CandidateCredits int64 `json:"candidateCredits"`
 				NewlyDenied      int   `json:"newlyDenied"`
+				SinceLive        *struct {
+					From          time.Time
+					Attempts      int
+					Credits       int64
+					BeforeCredits int64 `json:"beforeCredits"`
+					Change        int64
+				} `json:"sinceLive"`
 			}
 		}
-		if err := c.Do(ctx, "GET", "/admin/shadow?name="+url.QueryEscape(strings.Join(args, "")), nil, &out); err != nil {
-			return err
-		}
-		return w.show(r, out, func() {
-			w.table("NAME\tSTATE\tCALLS\tCOVERAGE\tLIVE\tCANDIDATE\tNEWLY DENIED\tSELF-DIFFERENCE", func(row func(...any)) {
+		return w.ask(ctx, c, r, question{"GET", "/admin/shadow?name=" + url.QueryEscape(strings.Join(args, "")), nil, &out}, func() {
+			w.table("NAME\tSTATE\tCALLS\tCOVER\tLIVE\tCANDIDATE\tDENIED\tDIFFERS", func(row func(...any)) {
 				for _, e := range out.Experiments {
-					row(e.Name, e.State, e.Attempts, fmt.Sprintf("%.0f %%", 100*e.Coverage), e.LiveCredits, e.CandidateCredits, e.NewlyDenied, e.SelfDifference)
+					row(cut(e.Name, 24), e.State, e.Attempts, fmt.Sprintf("%.0f %%", 100*e.Coverage), e.LiveCredits, e.CandidateCredits, e.NewlyDenied, e.SelfDifference)
 				}
 			})
+			for _, e := range out.Experiments {
+				if s := e.SinceLive; s != nil {
+					w.prose("%s was charged from %s: %d calls, %d credits collected, %d by the sheet before (%s)", e.Name, s.From.Local().Format(time.DateTime), s.Attempts, s.Credits, s.BeforeCredits, signed(s.Change))
+				}
+			}
+			if len(out.Experiments) == 0 {
+				w.say("no candidates yet; keep one with \"paygate shadow new NAME --sheet FILE\"")
+			}
 		})
 	})
 }
@@ -161,8 +187,15 @@ func (w *World) shadowReport(r *remote) *cobra.Command {
 		switch {
 		case r.json:
 			return c.Download(ctx, path, w.Out)
-		case html == "":
+		case markdown:
 			return c.Download(ctx, path+"&format=markdown", w.Out)
+		case html == "":
+			var report shadowReport
+			if err := c.Do(ctx, "GET", path, nil, &report); err != nil {
+				return err
+			}
+			w.sayReport(&report)
+			return nil
 		}
 		f, err := os.Create(html)
 		if err != nil {
@@ -170,59 +203,9 @@ func (w *World) shadowReport(r *remote) *cobra.Command {
 		}
 		return errors.Join(c.Download(ctx, path+"&format=html", f), f.Close())
 	})
-	cmd.Flags().BoolVar(&markdown, "markdown", false, "print Markdown (the default)")
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "print Markdown")
 	cmd.Flags().StringVar(&html, "html", "", "write one self-contained HTML file")
 	cmd.Flags().StringVar(&from, "from", "", "begin of the window, such as 2026-03-01")
-	cmd.Flags().StringVar(&to, "to", "", "end of the window")
-	return cmd
-}
-
-func (w *World) shadowCheck(r *remote) *cobra.Command {
-	return w.action(r, "check NAME", "Only the guardrails; exit code 3 when one fails", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		var report struct{ Guardrails []guardrail }
-		if err := c.Do(ctx, "GET", "/admin/shadow/report?name="+url.QueryEscape(args[0]), nil, &report); err != nil {
-			return err
-		}
-		var failing []string
-		for _, g := range report.Guardrails {
-			if !g.Pass && g.Blocks != "nothing" {
-				failing = append(failing, g.String())
-			}
-		}
-		err := w.show(r, report, func() {
-			w.table("GUARDRAIL\tVALUE\tLIMIT\tPASS", func(row func(...any)) {
-				for _, g := range report.Guardrails {
-					row(g.Name, g.Value, g.Limit, g.Pass)
-				}
-			})
-		})
-		if err == nil && len(failing) > 0 {
-			return &GuardrailError{failing}
-		}
-		return err
-	})
-}
-
-func (w *World) shadowReplay(r *remote) *cobra.Command {
-	file, from, to := "", "", ""
-	cmd := w.action(r, "replay [NAME]", "What a candidate would have meant for recorded calls", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		body := map[string]string{"name": strings.Join(args, ""), "from": from, "to": to}
-		if file != "" {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return usage("--sheet: %v", err)
-			}
-			body["sheet"] = string(text)
-		}
-		var out json.RawMessage
-		if err := c.Do(ctx, "POST", "/admin/shadow/replay", body, &out); err != nil {
-			return sheetError(file, err)
-		}
-		w.say("%s", out)
-		return nil
-	})
-	cmd.Flags().StringVar(&file, "sheet", "", "a sheet that is not kept")
-	cmd.Flags().StringVar(&from, "from", "", "begin of the window")
 	cmd.Flags().StringVar(&to, "to", "", "end of the window")
 	return cmd
 }
@@ -234,16 +217,20 @@ func (w *World) shadowVerify(r *remote) *cobra.Command {
 			return usage("%v", err)
 		}
 		var out struct {
-			OK          bool
-			Differences []string
+			OK          bool     `json:"ok"`
+			Differences []string `json:"differences"`
 		}
 		if err := c.Do(ctx, "POST", "/admin/shadow/verify", map[string]json.RawMessage{"report": text}, &out); err != nil {
 			return err
 		}
-		if !out.OK {
+		err = w.show(r, out, func() {
+			if out.OK {
+				w.say("%s is what the journal says", args[0])
+			}
+		})
+		if err == nil && !out.OK {
 			return fmt.Errorf("%s differs in %s", args[0], strings.Join(out.Differences, ", "))
 		}
-		w.say("%s is what the journal says", args[0])
-		return nil
+		return err
 	})
 }

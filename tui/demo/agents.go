@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"paygate/server/api/client"
@@ -15,31 +16,47 @@ import (
 
 // Agent is one simulated caller.
 type Agent struct {
-	Name    string
-	Credits int64
-	Pause   time.Duration // between two calls, about
-	Tools   []string      // what it calls, the first most often
-	Denied  []string      // tools its key may not call
+	Name   string
+	Spare  int64         // credits beyond what its history takes
+	Share  float64       // the same, as a share of that
+	Pause  time.Duration // between two calls, about
+	Tools  []string      // what it calls, the first most often
+	Denied []string      // tools its key may not call
+	busy   float64       // how much it did in the history; 1 is usual
 }
 
-// Agents are the simulated callers.
+// Agents are the simulated callers: a few busy ones, and customers who call now
+// and then. Some of these have hardly more credits than the present prices
+// take, so that dearer ones stop them.
 func Agents() []Agent {
-	return []Agent{
-		{"acme-prod", 250_000, 180 * time.Millisecond, []string{"read_file", "list_directory", "web_search"}, nil},
-		{"nightly-crawler", 40_000, 400 * time.Millisecond, []string{"web_search", "read_file"}, nil},
-		{"support-bot", 90_000, 700 * time.Millisecond, []string{"read_file", "write_file"}, nil},
-		{"zoë", 3_000, 1500 * time.Millisecond, []string{"screenshot", "read_file"}, nil},
-		{"acme-ci", 400, 500 * time.Millisecond, []string{"web_search", "write_file"}, nil},
-		{"bob@example.com", 150, 900 * time.Millisecond, []string{"read_file", "screenshot", "write_file"}, []string{"write_file"}},
+	agents := []Agent{
+		{"acme-prod", 250_000, 0, 250 * time.Millisecond, []string{"read_file", "list_directory", "web_search"}, nil, 1.6},
+		{"nightly-crawler", 40_000, 0, 500 * time.Millisecond, []string{"web_search", "read_file"}, nil, 1.2},
+		{"support-bot", 90_000, 0, 700 * time.Millisecond, []string{"read_file", "write_file"}, nil, 1.4},
+		{"zoë", 3_000, 0, 2500 * time.Millisecond, []string{"screenshot", "read_file"}, nil, 0.8},
+		{"acme-ci", 6_000, 0, 900 * time.Millisecond, []string{"web_search", "write_file"}, nil, 1},
+		{"bob@example.com", 2_000, 0, 1200 * time.Millisecond, []string{"read_file", "screenshot", "write_file"}, []string{"write_file"}, 0.6},
 	}
+	random := rand.New(rand.NewPCG(historySeed, 1))
+	work := [][]string{{"read_file", "web_search"}, {"web_search", "read_file", "screenshot"}, {"read_file", "list_directory", "write_file"}, {"web_search", "write_file"}}
+	for i, first := range []string{"amber", "birch", "cedar", "delta", "ember", "fjord"} {
+		for j, second := range []string{"labs", "bots", "ops", "data", "works", "desk"} {
+			a := Agent{Name: first + "-" + second, Share: 0.15 + 1.5*random.Float64(), Pause: time.Duration(20+random.IntN(30)) * time.Second,
+				Tools: work[(i+j)%len(work)], busy: math.Exp(0.45 * random.NormFloat64())}
+			agents = append(agents, a)
+		}
+	}
+	return agents
 }
 
-// Keys makes a key for every agent and gives the secrets by name.
-func Keys(ctx context.Context, owner *client.Client) (map[string]string, error) {
-	keys := map[string]string{}
+// Keys makes a key for every agent, with credits for its history, and gives the
+// secrets by name.
+func Keys(ctx context.Context, owner *client.Client, history []Call) (map[string]string, error) {
+	keys, needs := map[string]string{}, spent(history)
 	for _, a := range Agents() {
+		credits := needs[a.Name] + a.Spare + int64(a.Share*float64(needs[a.Name]))
 		var made struct{ Key string }
-		if err := owner.Do(ctx, http.MethodPost, "/keys", map[string]any{"name": a.Name, "credits": a.Credits, "deniedTools": a.Denied}, &made); err != nil {
+		if err := owner.Do(ctx, http.MethodPost, "/keys", map[string]any{"name": a.Name, "credits": credits, "deniedTools": a.Denied, "namespace": "demo"}, &made); err != nil {
 			return nil, fmt.Errorf("key of %s: %w", a.Name, err)
 		}
 		keys[a.Name] = made.Key
@@ -91,7 +108,7 @@ func (a Agent) call(ctx context.Context, client *http.Client, url, key string, n
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	req.Header.Set("X-API-Key", key)
-	req.Header.Set("X-Run-Id", fmt.Sprintf("%s-%d", a.Name, n/40))
+	req.Header.Set("X-Run-Id", fmt.Sprintf("demo-%s-%d", a.Name, n/40))
 	res, err := client.Do(req)
 	if err != nil {
 		return

@@ -13,7 +13,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"paygate/server/api"
 )
 
 // Client is one gateway. Its zero value is of no use; see New and InProcess.
@@ -22,16 +25,20 @@ type Client struct {
 	admin string
 	key   string
 	http  *http.Client
+	demo  *atomic.Bool // an answer has said that the data is made up
 }
+
+// Demo says whether an answer has said that the gateway's data is made up.
+func (c *Client) Demo() bool { return c.demo.Load() }
 
 // New speaks to the gateway at a URL with an admin key.
 func New(url, adminKey string) *Client {
-	return &Client{base: strings.TrimSuffix(url, "/"), admin: adminKey, http: &http.Client{}}
+	return &Client{base: strings.TrimSuffix(url, "/"), admin: adminKey, http: &http.Client{}, demo: new(atomic.Bool)}
 }
 
 // InProcess speaks to a handler in the same process.
 func InProcess(h http.Handler) *Client {
-	return &Client{base: "http://gateway", http: &http.Client{Transport: local{h}}}
+	return &Client{base: "http://gateway", http: &http.Client{Transport: local{h}}, demo: new(atomic.Bool)}
 }
 
 // WithKey sends an API key too, for calls by hand.
@@ -134,6 +141,9 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.base, err)
+	}
+	if res.Header.Get(api.DemoHeader) != "" {
+		c.demo.Store(true)
 	}
 	return res, nil
 }

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"paygate/server/api"
+	"paygate/shadow"
+)
+
+// labMetrics are gauges of every experiment. They are shown only to who has an
+// admin key: agents must not learn what candidates ask.
+type labMetrics struct {
+	lab                                      *shadow.Lab
+	attempts, coverage, lag, differs, denied *prometheus.Desc
+	credits                                  *prometheus.Desc
+}
+
+func newLabMetrics(lab *shadow.Lab) *prometheus.Registry {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("paygate_shadow_"+name, help, append([]string{"experiment", "state"}, labels...), nil)
+	}
+	m := &labMetrics{lab: lab,
+		attempts: desc("attempts", "Calls that the candidate has lived through."),
+		coverage: desc("coverage_ratio", "Share of the attempts that it has judged; a report needs 1."),
+		lag:      desc("lag_acts", "Acts of the journal that are not in yet."),
+		differs:  desc("self_difference", "Decisions in which the shadow of the live sheet differs from what happened; anything but 0 is an alarm."),
+		denied:   desc("newly_denied", "Calls that the candidate refuses and live admits."),
+		credits:  desc("collectable_credits", "What is collected by the live sheet and by the candidate.", "sheet")}
+	r := prometheus.NewRegistry()
+	r.MustRegister(m)
+	return r
+}
+
+// Describe is prometheus.Collector's.
+func (m *labMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.attempts, m.coverage, m.lag, m.differs, m.denied, m.credits} {
+		to <- d
+	}
+}
+
+// Collect is prometheus.Collector's.
+func (m *labMetrics) Collect(to chan<- prometheus.Metric) {
+	for _, e := range m.lab.Latest() {
+		set := func(d *prometheus.Desc, value float64, labels ...string) {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{e.Name, e.State}, labels...)...)
+		}
+		set(m.attempts, float64(e.Attempts))
+		set(m.coverage, e.Coverage)
+		set(m.lag, float64(e.Lag))
+		set(m.differs, float64(e.SelfDifference))
+		set(m.denied, float64(e.NewlyDenied))
+		set(m.credits, float64(e.LiveCredits), "live")
+		set(m.credits, float64(e.Credits), "candidate")
+	}
+}
+
+// scraper says whether a request for metrics comes with an admin key, in the
+// header of ours or in the one that Prometheus sends.
+func (s *Server) scraper(r *http.Request) bool {
+	secret := r.Header.Get("X-Admin-Key")
+	if secret == "" {
+		secret = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	}
+	_, role, ok := s.keys.AdminKey(secret)
+	return ok && role >= api.Viewer
+}

@@ -1,0 +1,81 @@
+package shadow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"paygate/pricing"
+	"paygate/store"
+)
+
+// Status is how far an experiment is.
+type Status struct {
+	Experiment
+	Attempts       int             `json:"attempts"`
+	Coverage       float64         `json:"coverage"`
+	Lag            uint64          `json:"lag"` // acts of the journal that are not in yet
+	SelfDifference int             `json:"selfDifference"`
+	LiveCredits    pricing.Credits `json:"liveCredits"`      // collectable
+	Credits        pricing.Credits `json:"candidateCredits"` // collectable
+	NewlyDenied    int             `json:"newlyDenied"`
+	LeadsInCredits pricing.Credits `json:"change"`
+	Since          *Since          `json:"sinceLive,omitempty"` // its prices are charged
+}
+
+// Status is how far the experiments are, or the one of a name. It catches up
+// first.
+func (l *Lab) Status(ctx context.Context, name string) ([]Status, error) {
+	all, err := l.Experiments()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.advance(ctx); err != nil {
+		return nil, err
+	}
+	if name != "" {
+		all = slices.DeleteFunc(all, func(e *Experiment) bool { return e.Name != name })
+	}
+	if name != "" && len(all) == 0 {
+		return nil, fmt.Errorf("experiment %s: %w", name, store.ErrNotFound)
+	}
+	return l.status(all), nil
+}
+
+// Latest is Status of all experiments as far as they have come: it waits for
+// nothing, and says what it said before while the lab is at work.
+func (l *Lab) Latest() []Status {
+	if l.mu.TryLock() {
+		if all, err := l.Experiments(); err == nil && l.w != nil {
+			now := l.status(all)
+			l.latest.Store(&now)
+		}
+		l.mu.Unlock()
+	}
+	if last := l.latest.Load(); last != nil {
+		return *last
+	}
+	return nil
+}
+
+// status says how far experiments are. Behind mu.
+func (l *Lab) status(all []*Experiment) []Status {
+	out := []Status{}
+	for _, e := range all {
+		s := Status{Experiment: *e, Coverage: 1, SelfDifference: l.w.differs}
+		if last := l.o.Book.Journal().Last(); last > l.w.last {
+			s.Lag = last - l.w.last
+		}
+		if t := l.pairs[e.Name]; t != nil {
+			tally := t.pair.tally
+			s.Attempts, s.Coverage, s.NewlyDenied = tally.Attempts, tally.coverage(), tally.Newly
+			s.LiveCredits, s.Credits = tally.Sides[0].Collectable(), tally.Sides[1].Collectable()
+			s.LeadsInCredits = s.Credits - s.LiveCredits
+		}
+		s.Since = since(l.pairs[e.Name+beforeMark])
+		out = append(out, s)
+	}
+	return out
+}
