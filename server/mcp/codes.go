@@ -36,18 +36,18 @@ func IsLegacy(rev string) bool {
 // Limits bound what clients can cost. Zero values take the defaults in
 // brackets.
 type Limits struct {
-	Body       int64         // largest request body in bytes (1 MiB)
-	Depth      int           // deepest nesting of a message (128)
-	Sessions   int           // sessions at a time; beyond, the longest idle one goes (1,000)
-	Streams    int           // streams that a session may open by GET at a time (3)
-	Idle       time.Duration // when a session that nobody uses ends (30 min)
-	KeepAlive  time.Duration // between two comments on a quiet stream (15 s)
-	Write      time.Duration // how long a client may take to accept an event (30 s)
-	Resumable  time.Duration // how long a finished stream can be asked for again (1 min)
-	LogEvents  int           // events kept of one stream (1,000)
-	LogBytes   int           // bytes kept of one stream (8 MiB)
-	State      time.Duration // how long an input_required answer may be answered (10 min)
-	Standalone int           // events kept for a session without a GET stream (256)
+	Body      int64         // largest request body in bytes (1 MiB)
+	Depth     int           // deepest nesting of a message (128)
+	Sessions  int           // sessions at a time; beyond, the longest idle one goes (1,000)
+	Streams   int           // streams that a session may open by GET at a time (3)
+	Idle      time.Duration // when a session that nobody uses ends (30 min)
+	KeepAlive time.Duration // between two comments on a quiet stream (15 s)
+	Write     time.Duration // how long a client may take to accept an event (30 s)
+	Resumable time.Duration // how long a finished stream can be asked for again (1 min)
+	LogEvents int           // events kept of one stream (1,000)
+	LogBytes  int           // bytes kept of one stream (8 MiB)
+	Kept      int64         // bytes kept of all streams together (64 MiB)
+	State     time.Duration // how long an input_required answer may be answered (10 min)
 }
 
 func (l Limits) withDefaults() Limits {
@@ -62,7 +62,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.LogEvents, 1000)
 	or(&l.LogBytes, 8<<20)
 	or(&l.State, 10*time.Minute)
-	or(&l.Standalone, 256)
+	or(&l.Kept, 64<<20)
 	return l
 }
 

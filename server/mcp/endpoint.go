@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,6 +58,7 @@ type Endpoint struct {
 	stop     context.CancelFunc
 	seal     *sealer
 	sessions sessions
+	shelf    shelf
 	loops    sync.WaitGroup // background work
 	calls    sync.WaitGroup // requests under way
 
@@ -80,7 +82,7 @@ func New(o Options) (*Endpoint, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	e.sessions.byID = map[string]*session{}
+	e.sessions.byID, e.shelf.most = map[string]*session{}, e.limits.Kept
 	e.pool.conns, e.pool.headers = map[poolKey]*pooled{}, map[poolKey]toolHeaders{}
 	var err error
 	if e.seal, err = newSealer(o.Secret, e.rand); err != nil {
@@ -94,7 +96,7 @@ func New(o Options) (*Endpoint, error) {
 
 // tend ends what nobody uses.
 func (e *Endpoint) tend() {
-	t := time.NewTicker(min(time.Minute, max(time.Second, e.limits.Idle/4)))
+	t := time.NewTicker(min(15*time.Second, max(time.Second, e.limits.Idle/4)))
 	defer t.Stop()
 	for {
 		select {
@@ -232,4 +234,22 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.WriteHeader(status)
 	// An error here means that the client has gone; there is nobody to tell.
 	_, _ = w.Write(body)
+}
+
+// writeLong is writeJSON for what may be long: a client that stops reading
+// holds it no longer than one that stops reading a stream.
+func (e *Endpoint) writeLong(w http.ResponseWriter, status int, body []byte) {
+	const fits = 64 << 10 // into what the connection holds by itself
+	if len(body) <= fits {
+		writeJSON(w, status, body)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	control := http.NewResponseController(w)
+	if err := patient(w, control, body, e.limits.Write); err != nil {
+		e.log.Debug("an answer was not taken", "error", err)
+	}
+	_ = control.SetWriteDeadline(time.Time{}) // the connection may be used again
 }

@@ -57,9 +57,9 @@ func (s *session) resume(name string, seen int) (*stream, int) {
 	defer s.mu.Unlock()
 	switch st := s.streams[name]; {
 	case st != nil:
-		return st, seen
+		return st, st.from(seen)
 	case name == s.get.name:
-		return s.get, seen
+		return s.get, s.get.from(seen)
 	case strings.HasSuffix(name, standingStream):
 		return s.get, s.get.unread()
 	}

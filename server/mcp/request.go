@@ -65,12 +65,15 @@ func (p *reply) begin() {
 	if p.session != nil {
 		p.stream = p.session.stream()
 	} else {
-		p.stream = newStream("", &p.e.limits)
+		p.stream = p.e.newStream("")
 	}
 	p.written = make(chan struct{})
 	go func() {
 		defer close(p.written)
 		ids := p.session != nil
+		if !ids {
+			defer p.stream.clear(true) // nobody can come back for the rest
+		}
 		out, err := p.e.begin(p.w, p.stream, ids, ids && p.session.speaks() >= Rev1125)
 		if err == nil {
 			err = out.copy(p.r.Context(), p.stream, 0, nil)
@@ -92,7 +95,7 @@ func (p *reply) end(res *Message, status int) {
 	p.mu.Lock()
 	if p.written == nil && (prefersJSON(p.r) || status != http.StatusOK || !takesStreams(p.r)) {
 		p.mu.Unlock()
-		writeJSON(p.w, status, res.Append(nil))
+		p.e.writeLong(p.w, status, res.Append(nil))
 		return
 	}
 	p.begin()

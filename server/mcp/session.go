@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -41,6 +43,7 @@ type session struct {
 	numbers  int
 	busy     int // requests and streams
 	last     time.Time
+	pruned   time.Time // when the standing stream was
 	ended    bool
 }
 
@@ -69,7 +72,7 @@ func (e *Endpoint) newSession(id string, caller Caller, init *Message) *session 
 	now := e.now()
 	life := strconv.FormatInt(now.UnixMilli(), 36)
 	s := &session{id: id, e: e, init: init, ctx: ctx, cancel: cancel, caller: caller.ID, calls: map[string]context.CancelFunc{},
-		life: life, streams: map[string]*stream{}, get: newStream(life+standingStream, &e.limits), last: now, revision: Rev0326}
+		life: life, streams: map[string]*stream{}, get: e.newStream(life + standingStream), last: now, revision: Rev0326}
 	if asked := revisionAsked(init); IsLegacy(asked) {
 		s.revision = asked // until the server has agreed to one
 	}
@@ -233,16 +236,31 @@ func (s *session) other(m *Message) { s.get.add(m, false, s.e.now()) }
 func (s *session) stream() *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.e.now()
-	for n, old := range s.streams {
-		if over, at := old.done(); over && now.Sub(at) > s.e.limits.Resumable {
-			delete(s.streams, n)
-		}
-	}
 	s.numbers++
-	st := newStream(s.life+"-"+strconv.Itoa(s.numbers), &s.e.limits)
+	st := s.e.newStream(s.life + "-" + strconv.Itoa(s.numbers))
 	s.streams[st.name] = st
 	return st
+}
+
+// prune forgets the streams that have ended long ago, and what clients have
+// been sent long ago of those that go on.
+func (s *session) prune(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, st := range s.streams {
+		over, at := st.done()
+		switch {
+		case !over:
+			st.settled()
+		case now.Sub(at) >= s.e.limits.Resumable:
+			st.clear(true)
+			delete(s.streams, name)
+		}
+	}
+	if now.Sub(s.pruned) >= s.e.limits.Resumable {
+		s.get.settled()
+		s.pruned = now
+	}
 }
 
 // end ends the session; forget also makes it unknown after a restart.
@@ -253,8 +271,8 @@ func (s *session) end(forget bool) {
 		return
 	}
 	s.ended = true
-	conn := s.conn
-	s.conn = nil
+	conn, streams := s.conn, s.streams
+	s.conn, s.streams = nil, map[string]*stream{}
 	s.mu.Unlock()
 	s.e.sessions.mu.Lock()
 	if s.e.sessions.byID[s.id] == s {
@@ -263,6 +281,10 @@ func (s *session) end(forget bool) {
 	s.e.sessions.mu.Unlock()
 	s.cancel()
 	s.get.add(nil, true, s.e.now())
+	s.get.clear(true)
+	for _, st := range streams {
+		st.clear(true)
+	}
 	if conn != nil {
 		s.e.release(conn)
 	}
@@ -286,17 +308,17 @@ func (e *Endpoint) release(conn *Opened) {
 func (e *Endpoint) sweep() {
 	now := e.now()
 	e.sessions.mu.Lock()
-	var idle []*session
-	for _, s := range e.sessions.byID {
-		s.mu.Lock()
-		if s.busy == 0 && now.Sub(s.last) >= e.limits.Idle {
-			idle = append(idle, s)
-		}
-		s.mu.Unlock()
-	}
+	all := slices.Collect(maps.Values(e.sessions.byID))
 	e.sessions.mu.Unlock()
-	for _, s := range idle {
-		s.end(true)
+	for _, s := range all {
+		s.mu.Lock()
+		idle := s.busy == 0 && now.Sub(s.last) >= e.limits.Idle
+		s.mu.Unlock()
+		if idle {
+			s.end(true)
+			continue
+		}
+		s.prune(now)
 	}
 }
 

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 type stream struct {
 	name   string // by which clients resume it: <life>-<number>
 	limits *Limits
+	shelf  *shelf // of the endpoint
 
 	mu     sync.Mutex
 	events []event
@@ -24,7 +26,9 @@ type stream struct {
 	next   int // number of the next event
 	lost   int // events below this number are gone
 	read   int // the last event written to a client
+	aged   int // what had been written when settled was called last
 	over   bool
+	closed bool // nothing is kept any more
 	ended  time.Time
 	wake   chan struct{} // closed when something changes
 }
@@ -34,22 +38,35 @@ type event struct {
 	data []byte
 }
 
-func newStream(name string, limits *Limits) *stream {
-	return &stream{name: name, limits: limits, next: 1, lost: 1, wake: make(chan struct{})}
+func (e *Endpoint) newStream(name string) *stream {
+	return &stream{name: name, limits: &e.limits, shelf: &e.shelf, next: 1, lost: 1, wake: make(chan struct{})}
 }
 
 // add appends a message; final ends the stream.
 func (s *stream) add(m *Message, final bool, now time.Time) {
+	if !s.put(m, final, now) {
+		return
+	}
+	if final {
+		s.shelf.finished(s)
+	}
+	s.shelf.settle(s)
+}
+
+// put is add within the stream's own bounds. It says whether the stream took
+// the message.
+func (s *stream) put(m *Message, final bool, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
-		return
+	if s.over || s.closed {
+		return false
 	}
 	if m != nil {
 		data := m.Append(nil)
 		s.events = append(s.events, event{s.next, data})
 		s.next++
 		s.bytes += len(data)
+		s.shelf.kept.Add(int64(len(data)))
 		for len(s.events) > 1 && (len(s.events) > s.limits.LogEvents || s.bytes > s.limits.LogBytes) {
 			s.drop()
 		}
@@ -59,26 +76,75 @@ func (s *stream) add(m *Message, final bool, now time.Time) {
 	}
 	close(s.wake)
 	s.wake = make(chan struct{})
+	return true
 }
 
 // drop forgets the oldest event. Behind mu.
 func (s *stream) drop() {
-	s.bytes -= len(s.events[0].data)
+	n := len(s.events[0].data)
+	s.bytes -= n
+	s.shelf.kept.Add(-int64(n))
 	s.lost = s.events[0].n + 1
 	s.events[0].data = nil
 	s.events = s.events[1:]
 }
+
+// shrink forgets the oldest events but the last while there are too many in
+// all.
+func (s *stream) shrink(tooMuch func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.events) > 1 && tooMuch() {
+		s.drop()
+	}
+}
+
+// clear forgets all events; with forever, also those that still come.
+func (s *stream) clear(forever bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.events) > 0 {
+		s.drop()
+	}
+	s.events = nil
+	s.closed = s.closed || forever
+}
+
+func (s *stream) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.events) == 0
+}
+
+// settled forgets what had been written to a client when it was called last:
+// nobody who lost a connection has waited for so long to come back.
+func (s *stream) settled() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.events) > 0 && s.events[0].n <= s.aged {
+		s.drop()
+	}
+	s.aged = s.read
+}
+
+// mostAtOnce is how many bytes of events a reader takes at a time, beyond the
+// first: what it has taken the stream cannot forget.
+const mostAtOnce = 256 << 10
 
 // after gives the events above n, whether some of them are gone, whether the
 // stream is over, and what to wait for when there is nothing.
 func (s *stream) after(n int) (events []event, gap, over bool, wake chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, e := range s.events {
-		if e.n > n {
-			events = append(events, s.events[i:]...)
+	bytes := 0
+	for _, e := range s.events {
+		if e.n <= n {
+			continue
+		}
+		if bytes += len(e.data); bytes > mostAtOnce && len(events) > 0 {
 			break
 		}
+		events = append(events, e)
 	}
 	return events, n+1 < s.lost, s.over, s.wake
 }
@@ -104,6 +170,14 @@ func (s *stream) forget(n int) {
 	for len(s.events) > 0 && s.events[0].n <= n {
 		s.drop()
 	}
+}
+
+// from is where a reader goes on that has seen the events up to n: those that
+// are gone it will not get.
+func (s *stream) from(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(n, s.lost-1)
 }
 
 // spent says whether the stream has ended and a reader that has seen the events
@@ -209,9 +283,7 @@ func (o *sseWriter) event(s *stream, ev event) error {
 }
 
 func (o *sseWriter) write(text string) error {
-	// A server that cannot set deadlines (a test recorder) has none.
-	_ = o.control.SetWriteDeadline(time.Now().Add(o.limits.Write))
-	if _, err := o.w.Write([]byte(text)); err != nil {
+	if err := patient(o.w, o.control, []byte(text), o.limits.Write); err != nil {
 		return err
 	}
 	return o.flush()
@@ -221,4 +293,20 @@ func (o *sseWriter) flush() error {
 	err := o.control.Flush()
 	_ = o.control.SetWriteDeadline(time.Time{})
 	return err
+}
+
+// patient writes in pieces, each of which the client must take in a while: a
+// slow one gets what is long, one that does not read at all holds it no longer.
+func patient(w io.Writer, control *http.ResponseController, text []byte, each time.Duration) error {
+	const piece = 64 << 10
+	for len(text) > 0 {
+		// A server that cannot set deadlines (a test recorder) has none.
+		_ = control.SetWriteDeadline(time.Now().Add(each))
+		n, err := w.Write(text[:min(piece, len(text))])
+		if err != nil {
+			return err
+		}
+		text = text[n:]
+	}
+	return nil
 }

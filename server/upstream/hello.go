@@ -31,10 +31,10 @@ func (s *server) begin(ctx context.Context) (*main, error) {
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	if st, ok := m.link.(*stdio); ok && m.modern {
-		if v := newView(st, nil, nil); v != nil {
+	if m.modern {
+		if v := newView(m.link, nil, nil); v != nil {
 			v.greeted = true
-			st.hub = newHub(v, s.meta())
+			m.link.table().hub = newHub(v, s.meta())
 		}
 	}
 	return m, nil

@@ -24,6 +24,8 @@ type httpLink struct {
 	modern bool
 	*routes
 	over    chan struct{}
+	life    context.Context // ends with over; contexts under it cost no goroutine each
+	stop    context.CancelFunc
 	once    sync.Once
 	loops   sync.WaitGroup
 	telling sync.WaitGroup // cancellations on their way
@@ -50,11 +52,14 @@ func newTransport() *http.Transport {
 		MaxIdleConns:        1024,
 		MaxIdleConnsPerHost: 256,
 		IdleConnTimeout:     90 * time.Second,
+		ReadBufferSize:      2 << 10, // a thousand sessions keep a stream open each
+		WriteBufferSize:     2 << 10,
 	}
 }
 
 func newHTTP(s *server, modern, shared bool) *httpLink {
 	h := &httpLink{srv: s, modern: modern, routes: newRoutes(s.opt.Limits.PendingBytes, shared), over: make(chan struct{})}
+	h.life, h.stop = context.WithCancel(until(nil))
 	h.streams = true
 	h.state.subs = map[string]json.RawMessage{}
 	h.client = &http.Client{Transport: s.opt.Client, CheckRedirect: sameHost}
@@ -185,7 +190,7 @@ func (h *httpLink) hand(m *mcp.Message, c *call) {
 		return
 	}
 	h.loops.Go(func() {
-		ctx, stop := context.WithTimeout(until(h.over), 10*time.Second)
+		ctx, stop := context.WithTimeout(h.life, 10*time.Second)
 		defer stop()
 		if err := h.send(ctx, reply, reply.ID); err != nil {
 			h.srv.log.Debug("answer to the server lost", "error", err)
@@ -293,6 +298,7 @@ func (h *httpLink) close() {
 	first := false
 	h.once.Do(func() {
 		h.lose(&lostError{text: h.srv.spec.label() + ": the conversation was ended while the call ran"}, h.over)
+		h.stop()
 		first = true
 	})
 	h.mu.Lock()

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +15,11 @@ import (
 // stream reads the events that answer a request, over as many connections as
 // it takes: a server may close one and have us come back for the rest.
 func (h *httpLink) stream(ctx context.Context, c *call, body io.Reader) {
-	ev := newEvents(body, h.srv.opt.Limits.Message)
+	buffer := wide
+	if c.method == listen {
+		buffer = narrow
+	}
+	ev := newEvents(body, h.srv.opt.Limits.Message, buffer)
 	for fails := 0; ; {
 		n, err := h.pump(ev, c)
 		if c.finished() {
@@ -48,7 +51,7 @@ func (h *httpLink) stream(ctx context.Context, c *call, body io.Reader) {
 			return
 		}
 		id, retry := ev.lastID, ev.retry
-		ev = newEvents(res.Body, h.srv.opt.Limits.Message)
+		ev = newEvents(res.Body, h.srv.opt.Limits.Message, buffer)
 		ev.lastID, ev.retry = id, retry
 		defer drop(res) // at most ResumeTries in a row, each ended by the server already
 	}
@@ -101,7 +104,7 @@ func (h *httpLink) hear() {
 	if begun || h.modern {
 		return
 	}
-	h.loops.Go(func() { h.listen(until(h.over)) })
+	h.loops.Go(func() { h.listen(h.life) })
 }
 
 // listen keeps the GET stream open, as long as the server offers one.
@@ -114,8 +117,7 @@ func (h *httpLink) listen(ctx context.Context) {
 		case err != nil:
 			fails++
 		case res.StatusCode == http.StatusOK:
-			ev := newEvents(res.Body, h.srv.opt.Limits.Message)
-			ev.br = bufio.NewReaderSize(res.Body, 1<<10) // a thousand of these may be open, and say little
+			ev := newEvents(res.Body, h.srv.opt.Limits.Message, narrow)
 			ev.lastID = lastID
 			if n, _ := h.pump(ev, nil); n > 0 {
 				fails = 0

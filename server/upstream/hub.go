@@ -42,6 +42,25 @@ func newHub(v *view, meta ownMeta) *hub {
 	return &hub{view: v, meta: meta, kick: make(chan struct{}, 1), taps: map[*tap]struct{}{}}
 }
 
+// takes says whether a subscription may share the one upstream. Over HTTP those
+// that want only what all want do: they need no connection each, and nobody has
+// to wait while another's wish makes a new subscription necessary.
+func (h *hub) takes(m *mcp.Message) bool {
+	if !h.view.link.table().streams {
+		return true
+	}
+	var flags map[string]json.RawMessage
+	if json.Unmarshal(lookup(m.Params, "notifications"), &flags) != nil {
+		return false
+	}
+	for name := range flags {
+		if name != "toolsListChanged" && name != "promptsListChanged" && name != "resourcesListChanged" {
+			return false
+		}
+	}
+	return true
+}
+
 // listen is a caller's subscriptions/listen, until it gives up or the server
 // ends it.
 func (h *hub) listen(ctx context.Context, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {

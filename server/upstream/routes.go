@@ -18,6 +18,7 @@ type routes struct {
 	shared  bool // several callers use the connection
 	streams bool // the server says by the stream it uses what belongs to which call
 	max     int  // bytes that one inbox may hold
+	hub     *hub // nil where nobody shares a subscription; set before anybody joins
 
 	mu    sync.Mutex
 	last  uint64

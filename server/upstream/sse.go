@@ -17,8 +17,15 @@ type events struct {
 	retry  time.Duration // how long the server asks to wait before that
 }
 
-func newEvents(r io.Reader, limit int) *events {
-	return &events{br: bufio.NewReaderSize(r, 16<<10), limit: limit, retry: time.Second}
+// Buffers of streams: one that says little and stays open must be small, since
+// a thousand of them may be.
+const (
+	wide   = 16 << 10
+	narrow = 1 << 10
+)
+
+func newEvents(r io.Reader, limit, buffer int) *events {
+	return &events{br: bufio.NewReaderSize(r, buffer), limit: limit, retry: time.Second}
 }
 
 var errEventTooLong = errors.New("the server sent an event that is longer than the limit")

@@ -21,7 +21,6 @@ type stdio struct {
 	limit int
 	*routes
 	out   *outbox
-	hub   *hub          // nil where nobody shares
 	met   atomic.Bool   // the handshake is done
 	over  chan struct{} // closed when all calls have heard of the end
 	loops sync.WaitGroup

@@ -71,11 +71,11 @@ func (v *view) listen(other func(*mcp.Message)) {
 
 // Call sends a request and waits for its answer; see mcp.Conn.
 func (v *view) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
-	if st, ok := v.link.(*stdio); ok && m.Method == listen && st.hub != nil {
+	if t := v.link.table(); m.Method == listen && t.hub != nil && t.hub.takes(m) {
 		if v.ended() {
 			return nil, ErrEnded
 		}
-		return st.hub.listen(ctx, m, during)
+		return t.hub.listen(ctx, m, during)
 	}
 	return v.do(ctx, m, during)
 }

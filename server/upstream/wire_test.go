@@ -116,7 +116,7 @@ func FuzzSplice(f *testing.F) {
 func FuzzEvents(f *testing.F) {
 	f.Add("id: 1\nevent: message\ndata: {}\n\ndata: a\ndata: b\n\nretry: 10\n\n")
 	f.Fuzz(func(t *testing.T, stream string) {
-		ev := newEvents(strings.NewReader(stream), 1<<10)
+		ev := newEvents(strings.NewReader(stream), 1<<10, wide)
 		for {
 			data, err := ev.next()
 			if errors.Is(err, io.EOF) || errors.Is(err, errEventTooLong) {
