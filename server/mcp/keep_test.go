@@ -74,10 +74,25 @@ func TestAllStreamsTogetherKeepWithinBounds(t *testing.T) {
 
 func TestAStreamThatOutgrowsTheBoundKeepsItsEnd(t *testing.T) {
 	t.Parallel()
-	g := serve(t, chatty(50, 10_000), func(o *mcp.Options) { o.Limits.Kept = 100_000 })
-	s := g.session()
-	id := g.firstID(s)
-	if n := g.resumed(s, id); n < 5 || n > 10 {
+	read := make(chan struct{})
+	s := &server{answer: func(_ context.Context, _ *conversation, _ *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
+		for range 50 {
+			during(&mcp.Message{Method: "notifications/message", Params: json.RawMessage(`{"level":"info","data":"` + strings.Repeat("x", 10_000) + `"}`)})
+			<-read // so that the reader never stays behind
+		}
+		return result(`{"done":true}`), nil
+	}}
+	g := serve(t, s, func(o *mcp.Options) { o.Limits.Kept = 100_000 })
+	id := g.session()
+	b := bufio.NewReader(g.do(http.MethodPost, toolCall, "Mcp-Session-Id", id).Body)
+	first := next(t, b)
+	read <- struct{}{}
+	for range 49 {
+		next(t, b)
+		read <- struct{}{}
+	}
+	next(t, b)
+	if n := g.resumed(id, first.id); n < 5 || n > 10 {
 		t.Errorf("%d events are kept of 50 of which 10 fit", n)
 	}
 }
