@@ -265,11 +265,18 @@ func (c *mcpClient) listen(uris ...string) <-chan note {
 	}
 	go func() {
 		defer close(heard)
-		defer res.Body.Close()
 		for {
 			data, err := events.next()
 			if err != nil {
-				return
+				_ = res.Body.Close()
+				if c.modern() {
+					return
+				}
+				if res = c.again(events.lastID); res == nil {
+					return
+				}
+				events = newReader(res.Body)
+				continue
 			}
 			var n note
 			_ = json.Unmarshal(data, &n)
@@ -277,6 +284,29 @@ func (c *mcpClient) listen(uris ...string) <-chan note {
 		}
 	}()
 	return heard
+}
+
+// again opens a stream that broke where it broke, as soon as somebody answers;
+// nil when the test is over.
+func (c *mcpClient) again(lastID string) *http.Response {
+	for c.t.Context().Err() == nil {
+		req := c.request(c.t.Context(), http.MethodGet, nil)
+		if lastID != "" {
+			req.Header.Set("Last-Event-ID", lastID)
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			if res.StatusCode == http.StatusOK {
+				return res
+			}
+			_ = res.Body.Close()
+			return nil // there is nothing to come back to
+		}
+		select {
+		case <-c.t.Context().Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // hears waits for an announcement of a method. Others may come before it,

@@ -129,13 +129,17 @@ func (p *reply) forward(ctx context.Context, m *Message) (*Message, error) {
 	if p.session == nil {
 		return p.e.pooledCall(ctx, p.x.Caller, false, m, p.emit)
 	}
-	return anew(func() (*Message, error) {
+	res, err := anew(func() (*Message, error) {
 		conn, err := p.session.open(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return conn.Call(ctx, m, p.emit)
 	})
+	if err == nil && res.Error == nil && setting(m.Method) {
+		p.session.set(m)
+	}
+	return res, err
 }
 
 // anew sends once more what found its conversation ended before it was sent.

@@ -34,6 +34,7 @@ type session struct {
 	conn     *Opened
 	opening  chan struct{} // closed when conn or the failure is there
 	revision string
+	settings settings
 	calls    map[string]context.CancelFunc // by the client's id
 	life     string                        // tells this life of the session from those before a restart
 	streams  map[string]*stream            // by name
@@ -161,10 +162,16 @@ func (e *Endpoint) revive(id string) *session {
 		return nil
 	}
 	messages, _, err := Parse(raw, e.limits.Depth)
-	if err != nil || len(messages) != 1 {
+	if err != nil || len(messages) == 0 {
 		return nil
 	}
-	return e.newSession(id, Caller{ID: caller}, messages[0])
+	s := e.newSession(id, Caller{ID: caller}, messages[0])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range messages[1:] {
+		s.settings.keep(m)
+	}
+	return s
 }
 
 // save remembers the session on disk. Behind mu.
@@ -172,7 +179,7 @@ func (s *session) save() {
 	if s.e.store == nil {
 		return
 	}
-	if err := s.e.store.SaveSession(s.id, s.caller, s.init.Append(nil)); err != nil {
+	if err := s.e.store.SaveSession(s.id, s.caller, s.settings.append(s.init)); err != nil {
 		s.e.log.Warn("a session cannot be kept over a restart", "session", s.id, "error", err)
 	}
 }
@@ -207,12 +214,15 @@ func (s *session) open(ctx context.Context) (*Opened, error) {
 		}
 		done := make(chan struct{})
 		s.opening = done
-		caller := s.caller
+		caller, set := s.caller, s.settings.all()
 		s.mu.Unlock()
 		conn, err := s.e.backend.Open(ctx, Dial{Caller: caller, Init: s.init, Other: s.other})
 		if err == nil && conn.Modern {
 			s.e.release(conn)
 			err = unsupported(revisionAsked(s.init), []string{Modern})
+		}
+		if err == nil {
+			s.tell(ctx, conn, set)
 		}
 		s.mu.Lock()
 		s.opening = nil
@@ -274,6 +284,12 @@ func (s *session) end(forget bool) {
 	conn, streams := s.conn, s.streams
 	s.conn, s.streams = nil, map[string]*stream{}
 	s.mu.Unlock()
+	// On disk first: whoever finds it no more must not find it there.
+	if forget && s.e.store != nil {
+		if err := s.e.store.DeleteSession(s.id); err != nil {
+			s.e.log.Warn("a session cannot be forgotten", "session", s.id, "error", err)
+		}
+	}
 	s.e.sessions.mu.Lock()
 	if s.e.sessions.byID[s.id] == s {
 		delete(s.e.sessions.byID, s.id)
@@ -287,11 +303,6 @@ func (s *session) end(forget bool) {
 	}
 	if conn != nil {
 		s.e.release(conn)
-	}
-	if forget && s.e.store != nil {
-		if err := s.e.store.DeleteSession(s.id); err != nil {
-			s.e.log.Warn("a session cannot be forgotten", "session", s.id, "error", err)
-		}
 	}
 }
 

@@ -30,6 +30,9 @@ func (c *older) begin() {
 	}
 	c.changing.Lock()
 	defer c.changing.Unlock()
+	if c.sub != nil {
+		return // the client was quicker, with a wish of its own
+	}
 	_ = c.listen(c.life, nil) // a server that does not offer it announces nothing, and that is all
 }
 
