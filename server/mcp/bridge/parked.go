@@ -190,6 +190,9 @@ func (c *newer) goOn(ctx context.Context, m *mcp.Message, state string, during f
 // web page before it goes on; the new era forbids it and has a question for it.
 const visitPage = -32042
 
+// visited is the state of a call whose client has been sent to a page.
+const visited = "visited"
+
 // visits asks a client of the new era to show the pages; its next round is the
 // same call anew.
 func visits(m, res *mcp.Message) (*mcp.Message, error) {
@@ -201,5 +204,5 @@ func visits(m, res *mcp.Message) (*mcp.Message, error) {
 		params := map[string]string{"mode": "url", "url": page.Get("url").Str, "message": page.Get("message").Str}
 		requests[fmt.Sprintf("q%d", i+1)] = map[string]any{"method": "elicitation/create", "params": params}
 	}
-	return &mcp.Message{ID: m.ID, Result: quoted(map[string]any{"resultType": "input_required", "inputRequests": requests})}, nil
+	return &mcp.Message{ID: m.ID, Result: quoted(map[string]any{"resultType": "input_required", "inputRequests": requests, "requestState": visited})}, nil
 }

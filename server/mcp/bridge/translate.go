@@ -19,7 +19,10 @@ func request(m *mcp.Message) *mcp.Message {
 	if gjson.GetBytes(params, "_meta").Raw == "{}" {
 		params = without(params, "_meta")
 	}
-	out.Params = without(without(params, "inputResponses"), "requestState") // of a round that the server knows nothing of
+	if gjson.GetBytes(params, "requestState").Str == visited { // of a round that the server knows nothing of
+		params = without(without(params, "inputResponses"), "requestState")
+	}
+	out.Params = params
 	return &out
 }
 
