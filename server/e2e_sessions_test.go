@@ -98,7 +98,7 @@ func TestASessionThatItsClientEndsIsGoneForGood(t *testing.T) {
 	c, heard := settled(t, g)
 	req := c.request(t.Context(), "DELETE", nil)
 	res, err := http.DefaultClient.Do(req)
-	if err != nil || res.StatusCode != 204 {
+	if err != nil || res.StatusCode/100 != 2 {
 		t.Fatalf("DELETE: %v %v", res, err)
 	}
 	_ = res.Body.Close()
