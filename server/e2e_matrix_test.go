@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -280,5 +281,43 @@ func isRefused(c *mcpClient) {
 	}
 	if a := c.do(c.t.Context(), "tools/call", map[string]any{"name": "none", "arguments": map[string]any{}}, nil); a.Error == nil || a.Error.Code != -32602 {
 		c.t.Errorf("a tool that is not there: %+v %s", a.Error, a.Result)
+	}
+}
+
+// Servers of both eras stand behind prefixes as one, for clients of both.
+func TestServersOfBothErasAreOneForEveryClient(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var servers []map[string]any
+	for _, mode := range []string{"legacy", "modern"} {
+		servers = append(servers, map[string]any{"prefix": mode, "serverCommand": self, "env": fake.Env(mode), "isolation": "session"})
+	}
+	g := start(t, map[string]any{"serverCommand": "", "env": "", "isolation": "", "servers": servers})
+	for _, rev := range []string{"2025-11-25", newestRevision} {
+		t.Run(rev, func(t *testing.T) {
+			t.Parallel()
+			k := g.key(nil)
+			c := g.connect(t, rev, k.Key)
+			c.hello()
+			contains(c, c.must("tools/list", map[string]any{}).Result, `"legacy:echo"`, `"modern:echo"`)
+			heard := c.listen()
+			for _, mode := range []string{"legacy", "modern"} {
+				isAsked(c, mode+":ask", "Ada")
+				isAsked(c, mode+":twice", "Ada", "Paris")
+				a := c.do(t.Context(), "tools/call", map[string]any{"name": mode + ":progress", "arguments": map[string]any{"n": 2}, "_meta": map[string]any{"progressToken": "p"}}, nil)
+				c.charged++
+				if len(a.Notes) != 2 {
+					t.Errorf("%s: %d notes of progress, want 2", mode, len(a.Notes))
+				}
+				c.tool(mode+":notify", map[string]any{"text": "notifications/prompts/list_changed"})
+				c.hears(heard, "notifications/prompts/list_changed", "")
+			}
+			if got := g.account(k); got.Spent != int64(2*c.charged) || got.Held != 0 {
+				t.Errorf("%d calls of 2 credits: %+v", c.charged, got)
+			}
+		})
 	}
 }
