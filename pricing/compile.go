@@ -170,7 +170,7 @@ func (r *rules) posted(tool string) ToolPrice {
 		if tool != "" && !l.about(tool) {
 			continue
 		}
-		return ToolPrice{PerCall: max(l.price.PerCall.whole(), l.price.Min), PerKBIn: l.price.PerKBIn.whole(), PerKBOut: l.price.PerKBOut.whole()}
+		return l.price.announced()
 	}
 	return ToolPrice{}
 }

@@ -28,3 +28,26 @@ func (s *Spec) postedRule(tool string) int {
 		return m.String() == "*"
 	})
 }
+
+// ToolFor is the price that is announced to one caller for a tool: Tool, with
+// the caller's plan, group and tags known. Conditions on what only a call has
+// are left out, as in Tool.
+func (s *Sheet) ToolFor(c *Call) ToolPrice {
+	if s.rules == nil {
+		return s.Tool(c.Tool)
+	}
+	for _, i := range s.rules.candidates(c.Tool) {
+		l := &s.rules.lines[i]
+		asks := l.when
+		asks.tool, asks.plan, asks.group, asks.tags = "", "", "", nil
+		if asks.always() && l.about(c.Tool) && l.meets(c, true) {
+			return l.price.announced()
+		}
+	}
+	return ToolPrice{}
+}
+
+// announced is a price as it is announced: in whole credits, rounded up.
+func (p *Price) announced() ToolPrice {
+	return ToolPrice{PerCall: max(p.PerCall.whole(), p.Min), PerKBIn: p.PerKBIn.whole(), PerKBOut: p.PerKBOut.whole()}
+}

@@ -43,7 +43,7 @@ func (s *Server) toolsAvailable(ctx context.Context, in availableIn) (map[string
 }
 
 func (s *Server) available(w *World, terms *keys.Terms, name string, have int64) availableTool {
-	t := availableTool{Tool: name, Accessible: true, Credits: int64(w.prices.of(terms, s.opts.Now()).Tool(name).PerCall)}
+	t := availableTool{Tool: name, Accessible: true, Credits: int64(w.prices.of(terms, s.opts.Now()).ToolFor(asker(terms, name)).PerCall)}
 	t.CanAfford = have >= t.Credits
 	switch access.Refusal(terms, name) {
 	case "tool_not_allowed":

@@ -126,6 +126,11 @@ func TestACanaryChargesSomeKeysAndCanBeTakenBackExactly(t *testing.T) {
 			t.Errorf("a call costs %d", got)
 		}
 	}
+	for _, k := range keys {
+		if want := map[bool]int{true: 5, false: 2}[dear[k.ID]]; g.told(k, "echo") != want {
+			t.Errorf("a key that pays %d is told %d", want, g.told(k, "echo"))
+		}
+	}
 	if len(dear) != made.ConcernedKeys {
 		t.Errorf("%d keys pay the new price, %d were announced", len(dear), made.ConcernedKeys)
 	}
@@ -151,6 +156,26 @@ func TestACanaryChargesSomeKeysAndCanBeTakenBackExactly(t *testing.T) {
 		t.Errorf("two sheets at once, lived through again: %+v", r)
 	}
 	g.prove()
+}
+
+// told is the price of a tool as tools/list tells it to a key.
+func (g *gateway) told(k key, tool string) int {
+	g.t.Helper()
+	var list struct {
+		Tools []struct {
+			Name    string
+			Pricing struct{ CreditsPerCall int } `json:"_pricing"`
+		}
+	}
+	if err := json.Unmarshal(g.rpc(k.Key, "tools/list", map[string]any{}).Result, &list); err != nil {
+		g.t.Fatal(err)
+	}
+	for _, t := range list.Tools {
+		if t.Name == tool {
+			return t.Pricing.CreditsPerCall
+		}
+	}
+	return -1
 }
 
 // takeBack rolls back with refunds, which are what was foretold and leave every

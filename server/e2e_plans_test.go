@@ -80,8 +80,8 @@ func TestPricesByPlanGroupAndTagAndTopUpsByItself(t *testing.T) {
 	}
 	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "plans", "override": []string{"all"}}, nil, http.StatusOK)
 	for want, k := range keys {
-		if got := g.cost(k); got != want {
-			t.Errorf("a call costs %d, want %d", got, want)
+		if got, told := g.cost(k), g.told(k, "echo"); got != want || told != int(want) {
+			t.Errorf("a call costs %d, the key is told %d, want %d", got, told, want)
 		}
 	}
 	g.do("POST", "/keys/group", map[string]any{"key": keys[3].ID, "group": ""}, nil, http.StatusOK)

@@ -26,6 +26,9 @@ func (a *agents) figures(w *World, who identity, x *mcp.Exchange, c *gate.Call) 
 		}
 	}
 	limit := w.Config.GlobalRateLimit
+	if plan := w.prices.of(who.terms, a.s.opts.Now()).Plan(who.terms.Plan); plan != nil && plan.Rate > 0 && (limit <= 0 || int(plan.Rate) < limit) {
+		limit = int(plan.Rate)
+	}
 	if limit <= 0 {
 		return
 	}

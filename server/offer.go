@@ -37,7 +37,7 @@ func (w *World) offer(res *mcp.Message, terms *keys.Terms, now time.Time) *mcp.M
 		}
 		raw := tool.Raw
 		if end := len(raw) - 1; priced && tool.IsObject() && end > 1 {
-			out = append(append(append(out, raw[:end]...), `,"_pricing":`...), w.pricing(sheet, name)...)
+			out = append(append(append(out, raw[:end]...), `,"_pricing":`...), w.pricing(sheet.ToolFor(asker(terms, name)), name)...)
 			out = append(out, '}')
 			names = append(names, name)
 			continue
@@ -99,21 +99,28 @@ func (w *World) nextPrices(terms *keys.Terms, names []string) *nextOut {
 		out.Percent, out.Keeps = n.Percent, n.Keeps
 	}
 	for _, name := range names {
-		out.Tools = append(out.Tools, w.toolPrice(sheet, name))
+		out.Tools = append(out.Tools, w.toolPrice(sheet.ToolFor(asker(terms, name)), name))
 	}
 	return out
 }
 
-// toolPrice is what a tool costs by a sheet, as people are told.
-func (w *World) toolPrice(sheet *pricing.Sheet, name string) toolPrice {
-	p := sheet.Tool(name)
+// asker is what is known of who asks for a tool's price; nil terms are nobody
+// in particular.
+func asker(t *keys.Terms, tool string) *pricing.Call {
+	if t == nil {
+		return &pricing.Call{Tool: tool}
+	}
+	return &pricing.Call{Tool: tool, Key: t.ID, Payer: t.Payer, Plan: t.Plan, Group: t.Group, Tags: t.Tags}
+}
+
+// toolPrice is what a tool costs, as people are told.
+func (w *World) toolPrice(p pricing.ToolPrice, name string) toolPrice {
 	return toolPrice{Name: name, PerCall: p.PerCall, PerKBIn: p.PerKBIn, PerKBOut: p.PerKBOut, Free: p == pricing.ToolPrice{},
 		Model: model(p), Rate: w.Config.Tools[name].RateLimit}
 }
 
-// pricing is what a tool costs by a sheet, as agents are told.
-func (w *World) pricing(sheet *pricing.Sheet, tool string) []byte {
-	p := sheet.Tool(tool)
+// pricing is what a tool costs, as agents are told.
+func (w *World) pricing(p pricing.ToolPrice, tool string) []byte {
 	b := append([]byte(`{"name":`), quoted(tool)...)
 	b = strconv.AppendInt(append(b, `,"creditsPerCall":`...), int64(p.PerCall), 10)
 	b = strconv.AppendInt(append(b, `,"creditsPerKbInput":`...), int64(p.PerKBIn), 10)

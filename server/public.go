@@ -235,7 +235,7 @@ func (s *Server) pricing(ctx context.Context, _ api.None) (pricingOut, error) {
 	}
 	names := []string{}
 	for _, name := range s.toolNames(ctx) {
-		out.Tools = append(out.Tools, w.toolPrice(w.Way.Sheet, name))
+		out.Tools = append(out.Tools, w.toolPrice(w.Way.Sheet.Tool(name), name))
 		names = append(names, name)
 	}
 	out.Next = w.nextPrices(nil, names)

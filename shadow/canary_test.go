@@ -268,3 +268,22 @@ func TestTheSheetOfBeforeGoesOnAsAShadow(t *testing.T) {
 		t.Errorf("after the rollback it counts on: %+v", s)
 	}
 }
+
+func TestAScheduleIsCancelledWhenOtherPricesGoLive(t *testing.T) {
+	t.Parallel()
+	c := newCanary(t)
+	must[*shadow.Promoted](t)(c.lab.Promote(ctx, shadow.Promotion{Name: "three", At: c.now().Add(time.Hour), Override: []string{"all"}}, "test"))
+	if e := c.due(); e.State != shadow.Scheduled || e.Reviewed == nil || len(e.Reviewed.Report) != 64 {
+		t.Fatalf("%+v", e)
+	}
+	err := c.Apply(ctx, func(tx *ledger.Tx) error {
+		_, err := sheets.Import(tx, flat(7), tx.Now())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := c.due(); e.State != shadow.IsReviewed || must[*shadow.Rollout](t)(c.lab.Rollout(ctx)).Next != nil {
+		t.Errorf("it is %s, and announced", e.State)
+	}
+}

@@ -43,7 +43,7 @@ func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 	if err != nil {
 		return err
 	}
-	r.Next = &sheets.Next{Name: e.Name, Sheet: g.Charged, At: *g.At, Percent: g.Percent, Salt: e.Salt(), Keeps: existing}
+	r.Next = &sheets.Next{Name: e.Name, Sheet: g.Charged, Live: e.Live, At: *g.At, Percent: g.Percent, Salt: e.Salt(), Keeps: existing}
 	e.State = Scheduled
 	m.Name, m.Candidate, m.Live, m.At, m.Percent, m.Charged, m.Keep = e.Name, e.Candidate, e.Live, g.At, g.Percent, g.Charged, g.Keep
 	return errors.Join(sheets.PutRollout(tx, r, tx.Now()), tx.Append(event(eventSchedule, actor, m)))
@@ -82,10 +82,16 @@ func (l *Lab) Due(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	live, err := l.liveHash()
+	if err != nil {
+		return false, err
+	}
 	now := l.o.Now()
 	var name string
 	var do func(*ledger.Tx, *Experiment) error
 	switch {
+	case r.Next != nil && r.Next.Live != live:
+		name, do = r.Next.Name, func(tx *ledger.Tx, e *Experiment) error { return unschedule(tx, e, moved, byItself) }
 	case r.Next != nil && !now.Before(r.Next.At):
 		name, do = r.Next.Name, switchAtTime
 	case r.Canary != nil:
@@ -113,6 +119,8 @@ func (l *Lab) Due(ctx context.Context) (bool, error) {
 	return true, l.changed(ctx)
 }
 
+const moved = "other prices went live since it was measured"
+
 // errQuiet leaves what is due for later.
 var errQuiet = errors.New("these are quiet hours")
 
@@ -130,7 +138,7 @@ func switchAtTime(tx *ledger.Tx, e *Experiment) error {
 		return err
 	}
 	if live.Hash() != e.Live {
-		return unschedule(tx, e, "other prices went live since it was measured", byItself)
+		return unschedule(tx, e, moved, byItself)
 	}
 	m := mark{By: g.By, Override: g.Override, Report: e.Reviewed.Report}
 	if g.Percent > 0 {

@@ -202,7 +202,7 @@ func (d *Directory) restoreKey(ctx context.Context, k snapshotKey, overwrite boo
 
 // record is the key of a snapshot's row.
 func (k *snapshotKey) record() *Key {
-	made := &Key{ID: k.ID, Hash: k.Hash, Prefix: k.KeyPrefix[:min(10, len(k.KeyPrefix))], Last4: k.Last4, Name: k.Name, Alias: k.Alias, Namespace: namespaceOf(k.Namespace),
+	made := &Key{ID: k.ID, Hash: k.Hash, Prefix: k.KeyPrefix[:min(10, len(k.KeyPrefix))], Last4: k.Last4, Name: k.Name, Alias: k.Alias, Namespace: namespaceOf(k.Namespace), Group: cutText(k.Group, mostTag), Plan: cutText(k.Plan, mostTag),
 		Revoked: !k.Active, Suspended: k.Suspended, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, Allowed: texts(k.AllowedTools, mostTools),
 		Denied: texts(k.DeniedTools, mostTools), IPs: texts(k.IPAllowlist, mostIPs), Tags: k.Tags, SpendingLimit: k.SpendingLimit}
 	if k.Key != "" {

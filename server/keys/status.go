@@ -119,6 +119,8 @@ type balanceOut struct {
 	IPs       []string          `json:"ipAllowlist"`
 	ExpiresAt *time.Time        `json:"expiresAt"`
 	Tags      map[string]string `json:"tags"`
+	Group     string            `json:"group,omitempty"`
+	Plan      string            `json:"plan,omitempty"`
 	Limit     int64             `json:"spendingLimit"`
 	Remaining *int64            `json:"remainingBudget"`
 	Quota     *Quota            `json:"quota"`
@@ -132,7 +134,7 @@ func (d *Directory) balance(ctx context.Context, _ api.None) (balanceOut, error)
 	}
 	b := d.opts.Book.Key(k.ID)
 	out := balanceOut{Name: k.Name, Credits: int64(b.Credits), Held: int64(b.Held), Spent: int64(b.Spent), Calls: b.Calls, Allowed: list(k.Allowed), Denied: list(k.Denied),
-		IPs: list(k.IPs), ExpiresAt: k.ExpiresAt, Tags: tags(k.Tags), Limit: k.SpendingLimit, Quota: k.Quota, Used: quotaUsage(b.Used)}
+		IPs: list(k.IPs), ExpiresAt: k.ExpiresAt, Tags: tags(k.Tags), Group: k.Group, Plan: k.Plan, Limit: k.SpendingLimit, Quota: k.Quota, Used: quotaUsage(b.Used)}
 	if !b.LastUsed.IsZero() {
 		out.LastUsed = &b.LastUsed
 	}

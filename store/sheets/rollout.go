@@ -47,6 +47,7 @@ type Canary struct {
 type Next struct {
 	Name    string    `json:"name"` // of the experiment
 	Sheet   string    `json:"sheet"`
+	Live    string    `json:"live,omitempty"` // what was live when it was decided
 	At      time.Time `json:"at"`
 	Percent float64   `json:"percent,omitempty"` // of the keys, by Salt; 0: all of them
 	Salt    string    `json:"salt,omitempty"`

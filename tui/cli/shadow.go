@@ -45,7 +45,7 @@ func (w *World) shadow() *cobra.Command {
 		"Exit codes: 0 good, 1 error, 2 wrong use or a sheet with mistakes, 3 a guardrail stands against it."
 	cmd.Example = "  paygate shadow new pro --sheet pro.yaml\n  paygate shadow start pro\n  paygate shadow report pro\n  paygate shadow check pro\n" +
 		"  paygate shadow promote pro --canary 10% --for 24h\n  paygate shadow rollback --make-good"
-	cmd.AddCommand(w.shadowNew(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowWhatIf(r), w.shadowPower(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r), w.shadowRollout(r))
+	cmd.AddCommand(w.shadowNew(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowWhatIf(r), w.shadowPower(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r), w.shadowRollout(r), w.shadowTrial(r))
 	simple := func(verb, short string) {
 		cmd.AddCommand(w.action(r, verb+" NAME", short, cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 			var e struct{ Name, State, Candidate string }
