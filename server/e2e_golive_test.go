@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"paygate/testdata/fake"
 )
 
 // candidate keeps a sheet of one price and lets it shadow.
@@ -364,5 +366,30 @@ func TestAgentsSeeNothingOfCandidatesAndOfSchedulesInShadowMode(t *testing.T) {
 	g.do("POST", "/config/reload", map[string]any{}, nil, http.StatusOK)
 	if text := g.page("/pricing"); !strings.Contains(text, `"next":`) {
 		t.Errorf("announced prices, and nothing of the next ones: %s", text)
+	}
+}
+
+func TestWhatIsCachedDoesNotOutliveItsPrices(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"env": fake.Env("modern,features")})
+	k := g.key(nil)
+	ttl := func() int {
+		t.Helper()
+		var list struct {
+			TTLMs      *int
+			CacheScope string
+		}
+		if err := json.Unmarshal(g.modern(k.Key, "tools/list", "", nil).Result, &list); err != nil || list.TTLMs == nil || list.CacheScope != "private" {
+			t.Fatalf("a list that is each key's own: %+v %v", list, err)
+		}
+		return *list.TTLMs
+	}
+	before := ttl()
+	g.candidate("five", "defaults: {per_call: 5}")
+	g.call(k.Key, "echo", nil)
+	left := 900 * time.Millisecond
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "at": time.Now().Add(left).Format(time.RFC3339Nano), "override": []string{"all"}}, nil, http.StatusOK)
+	if now := ttl(); before <= 900 || now > 900 {
+		t.Errorf("a list may be cached for %d ms, and %d ms before its prices change", before, now)
 	}
 }

@@ -49,6 +49,11 @@ func (w *World) offer(res *mcp.Message, terms *keys.Terms, now time.Time) *mcp.M
 	if err != nil {
 		return res
 	}
+	if gjson.GetBytes(edited, "cacheScope").Str == "public" { // tools and prices are each key's own
+		if own, err := sjson.SetBytes(edited, "cacheScope", "private"); err == nil {
+			edited = own
+		}
+	}
 	m := *res
 	m.Result = w.foretell(edited, terms, names, now)
 	return &m
