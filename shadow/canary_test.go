@@ -129,8 +129,12 @@ func TestACanaryWithoutHarmGoesLiveWhenItsTimeIsOver(t *testing.T) {
 	if e := c.due(); e.State != shadow.IsLive {
 		t.Errorf("after its time it is %s", e.State)
 	}
-	if v := c.report(t, "three"); v.SelfDifference != 0 {
-		t.Errorf("%d decisions differ when two sheets are charged", v.SelfDifference)
+	if v := c.report(t, "three"); v.SelfDifference != 0 || len(v.Exact.Sheets) != 1 {
+		t.Errorf("%d decisions differ when two sheets are charged; before there was one: %+v", v.SelfDifference, v.Exact.Sheets)
+	}
+	split := must[*shadow.Report](t)(c.lab.Report(ctx, "three~before", shadow.Window{})).Exact
+	if s := split.Sheets; len(s) != 2 || s[0].Keys+s[1].Keys != len(c.keys) || s[0].Change+s[1].Change != split.Change.Total || s[0].Change*s[1].Change != 0 {
+		t.Errorf("the keys that paid new prices and the others: %+v of %+v", s, split.Change)
 	}
 }
 

@@ -59,6 +59,13 @@ func (r *Report) Markdown() string {
 		e.Bills.Winners, e.Bills.Losers, e.Bills.Shocked, e.Bills.Eff, percent(e.Bills.TopTenth), percent(e.Survival.Day1), percent(e.Survival.Day7), percent(e.Survival.Day30), maybe(e.Survival.MedianHours, "%.1f"))
 	r.projected(&b)
 	r.keyTables(&b)
+	if len(e.Sheets) > 1 {
+		b.WriteString("## By the sheet that calls were charged by\n\n| sheet | keys | calls | live | candidate | change |\n|---|--:|--:|--:|--:|--:|\n")
+		for _, s := range e.Sheets {
+			fmt.Fprintf(&b, "| `%.12s` | %d | %d | %d | %d | %+d |\n", s.Sheet, s.Keys, s.Attempts, s.Live, s.Candidate, s.Change)
+		}
+		b.WriteString("\n")
+	}
 	b.WriteString("## Tools\n\n| tool | calls | live | candidate | per success | margin |\n|---|--:|--:|--:|--:|--:|\n")
 	for _, t := range e.Tools {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %d |\n", cell(t.Tool), t.Calls, t.Live, t.Candidate, maybe(t.PricePerSuccess, "%.2f"), t.Margin)

@@ -55,6 +55,7 @@ type Exact struct {
 	LiveLife   Survival        `json:"survivalLive"`
 	Bills      Bills           `json:"bills"`
 	Wallets    Wallets         `json:"wallets"`
+	Sheets     []SheetRow      `json:"sheets"`         // by what calls were judged by
 	DeniedBy   map[string]int  `json:"deniedByReason"` // by the candidate
 	QuoteError *float64        `json:"quoteError"`     // (held − settled) / settled under the candidate
 	Clipped    pricing.Credits `json:"clipped"`        // that acts of an owner wanted from poorer wallets
@@ -181,7 +182,7 @@ var cannotKnow = []string{
 // figures makes the exact part. name tells a key's name.
 func (t *Tally) figures(name func(string) string, dollar pricing.Credits) Exact {
 	live, cand := t.Sides[0], t.Sides[1]
-	e := Exact{Live: column(live), Candidate: column(cand), DeniedBy: t.DeniedBy, Imputed: Imputed{t.ImputedCalls, t.Imputed}}
+	e := Exact{Live: column(live), Candidate: column(cand), Sheets: t.sheetRows(), DeniedBy: t.DeniedBy, Imputed: Imputed{t.ImputedCalls, t.Imputed}}
 	e.Change = Change{Rate: t.Rate, AccessWon: t.Won, AccessLost: -t.Lost, Refunds: live.Refunds - cand.Refunds, Total: cand.Collectable() - live.Collectable()}
 	e.Newly = Newly{Attempts: t.Newly, ByReason: t.NewlyBy, SoleCause: t.Sole}
 	e.QuoteError = ratio(float64(cand.Held-cand.Quoted), float64(cand.Quoted))

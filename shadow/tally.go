@@ -25,9 +25,13 @@ type Tally struct {
 	Leaks                         map[string]*[2]pricing.Credits // price of what each side denied, by its first reason
 	Keys                          map[string]*KeyTally
 	Tools                         map[string]*ToolTally
-	Named                         map[string]*RunTally // runs that agents name, by key and name
-	Over                          Finished             // runs that cannot go on
+	Sheets                        map[string]*SheetTally // by the sheet that calls were judged by
+	Named                         map[string]*RunTally   // runs that agents name, by key and name
+	Over                          Finished               // runs that cannot go on
 	First, Last                   time.Time
+
+	newest     *SheetTally // that calls were judged by
+	newestHash string
 
 	keys  []*KeyTally                                       // by the walker's numbers
 	tools []*ToolTally                                      // the same
@@ -63,6 +67,8 @@ type KeyTally struct {
 	Run              string       // of Stopped
 	Tools            []ToolChange // by tool
 	Current          *RunTally    // the inferred run that is going on
+
+	sheet *SheetTally // of its newest call
 }
 
 // ToolChange is how a tool changes a key's bill.
@@ -108,6 +114,7 @@ func (t *Tally) ready() {
 	made(&t.Keys)
 	made(&t.Tools)
 	made(&t.Named)
+	made(&t.Sheets)
 }
 
 func made[V any](m *map[string]V) {
@@ -157,6 +164,7 @@ func (t *Tally) count(c *journal.Call, live, cand *ledger.Verdict, key, tool int
 	t.deny(k, c, live, cand)
 	k.Paid[0], k.Paid[1] = k.Paid[0]+got[0], k.Paid[1]+got[1]
 	k.spend(c.At, got)
+	t.bySheet(k, c, got)
 	k.change(c.Tool, got[1]-got[0])
 	t.tool(c, tool).count(c, live, cand, got)
 	t.run(k, c).count(live, cand, got)
