@@ -79,12 +79,14 @@ func (a *agents) keyed(ctx context.Context, w *World, who identity, x *mcp.Excha
 	c := &gate.Call{Terms: who.terms, Refused: who.refused, Addr: who.addr, Request: x.Request}
 	for _, check := range w.entry {
 		if d := check.Do(c); d != nil {
+			a.reject(w, who, x.Request, d.Reason)
 			return a.refusal(w, c, d), nil
 		}
 	}
 	if wait := a.s.others.take(c.Terms.ID, w.Config.GlobalRateLimit); wait > 0 {
 		d := gate.Deny("rate_limited")
 		d.RetryAfter = wait
+		a.reject(w, who, x.Request, d.Reason)
 		return a.refusal(w, c, d), nil
 	}
 	a.figures(w, who, x, nil)
@@ -102,6 +104,10 @@ func (a *agents) keyed(ctx context.Context, w *World, who identity, x *mcp.Excha
 func (a *agents) call(ctx context.Context, w *World, who identity, x *mcp.Exchange) (*mcp.Message, error) {
 	c, err := a.newCall(w, who, x, x.Request.Params)
 	if err != nil {
+		var bad *mcp.Error
+		if errors.As(err, &bad) {
+			a.Refused(x.Caller, x.HTTP, x.Request, bad)
+		}
 		return nil, err
 	}
 	c.Request, c.Resumes, c.Carry, c.Send = x.Request, x.Resumes, x.Carry, x.Forward

@@ -229,7 +229,12 @@ func (g *gateway) rpc(secret, method string, params any, headers ...string) answ
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.url+"/mcp", bytes.NewReader(text))
+	return g.raw(secret, string(text), headers...)
+}
+
+// raw sends whatever it is given.
+func (g *gateway) raw(secret, body string, headers ...string) answer {
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.url+"/mcp", strings.NewReader(body))
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -79,6 +79,15 @@ func (g *Gate) reserve(c *Call) error {
 	return nil
 }
 
+// Reject records a request that was refused before any check could look at it.
+func (g *Gate) Reject(w *Way, c *Call, reason string) {
+	g.begin(w, c)
+	defer g.trace(c)
+	c.Denials = append(c.Denials, Denial{Check: "protocol", Reason: reason})
+	c.Note(Step{Name: "protocol", Mark: "deny", Text: reason})
+	g.refuse(c)
+}
+
 // refuse records a denied call with all its reasons. Nobody waits for the
 // disk.
 func (g *Gate) refuse(c *Call) {

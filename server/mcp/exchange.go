@@ -54,6 +54,9 @@ type Handler interface {
 	// message with Result or Error (the id is set by the endpoint), an *Error,
 	// or any other error, which the client sees as -32603 without its text.
 	Handle(ctx context.Context, x *Exchange) (*Message, error)
+	// Refused is told of a request that the endpoint has refused itself; m is
+	// nil when it could not be read as one message.
+	Refused(c Caller, r *http.Request, m *Message, err *Error)
 }
 
 // ErrLost is wrapped by the errors of a Forward or Conn.Call that got no

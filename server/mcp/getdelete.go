@@ -15,7 +15,7 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 	}
 	s, err := e.find(r.Context(), id, e.handler.Identify(r))
 	if err != nil {
-		noSession(w, nil)
+		fail(w, http.StatusNotFound, nil, noSession())
 		return
 	}
 	defer s.leave()
@@ -112,7 +112,7 @@ func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request) {
 	}
 	s, err := e.find(r.Context(), id, e.handler.Identify(r))
 	if err != nil {
-		noSession(w, nil)
+		fail(w, http.StatusNotFound, nil, noSession())
 		return
 	}
 	s.leave()

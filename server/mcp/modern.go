@@ -37,11 +37,11 @@ func (e *Endpoint) postModern(w http.ResponseWriter, r *http.Request, caller Cal
 		return
 	}
 	if err := checkModern(r, m); err != nil {
-		fail(w, http.StatusBadRequest, m.ID, err)
+		e.refuse(w, r, caller, m, http.StatusBadRequest, err)
 		return
 	}
 	if removed(m.Method) {
-		fail(w, http.StatusNotFound, m.ID, &Error{Code: CodeNoMethod, Message: m.Method + " is not part of revision " + Modern})
+		e.refuse(w, r, caller, m, http.StatusNotFound, &Error{Code: CodeNoMethod, Message: m.Method + " is not part of revision " + Modern})
 		return
 	}
 	p := e.newReply(w, r, nil, caller, m)
@@ -50,13 +50,13 @@ func (e *Endpoint) postModern(w http.ResponseWriter, r *http.Request, caller Cal
 	key := poolKey{caller: caller.ID, modern: true}
 	dial := Dial{Caller: caller.ID, Modern: true, Shared: true}
 	if err := e.checkParams(r, m, key, dial); err != nil {
-		fail(w, http.StatusBadRequest, m.ID, err)
+		e.refuse(w, r, caller, m, http.StatusBadRequest, err)
 		return
 	}
 	seal := &sealing{e: e, caller: caller.ID, request: m}
 	opened, err := seal.open(x)
 	if err != nil {
-		fail(w, http.StatusBadRequest, m.ID, err)
+		e.refuse(w, r, caller, m, http.StatusBadRequest, err)
 		return
 	}
 	x.Request, x.Carry = opened, func(token string) { seal.token = token }

@@ -17,18 +17,18 @@ import (
 func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) {
 	body, status, err := e.read(w, r)
 	if err != nil {
-		fail(w, status, nil, err)
+		e.refuse(w, r, e.handler.Identify(r), nil, status, err)
 		return
 	}
 	messages, batch, err := Parse(body, e.limits.Depth)
 	if err != nil {
-		fail(w, http.StatusBadRequest, nil, err)
+		e.refuse(w, r, e.handler.Identify(r), nil, http.StatusBadRequest, err)
 		return
 	}
 	caller := e.handler.Identify(r)
 	if modernRequest(r, messages[0]) {
 		if batch {
-			fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "this revision has no batches; send one message a request"})
+			e.refuse(w, r, caller, nil, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: "this revision has no batches; send one message a request"})
 			return
 		}
 		e.postModern(w, r, caller, messages[0])
@@ -82,7 +82,7 @@ func (e *Endpoint) postLegacy(w http.ResponseWriter, r *http.Request, caller Cal
 	first := messages[0]
 	if first.Method == "initialize" && first.ID != nil {
 		if batch {
-			fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "initialize must not be part of a batch"})
+			e.refuse(w, r, caller, nil, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: "initialize must not be part of a batch"})
 			return
 		}
 		e.initialize(w, r, caller, first)
@@ -93,14 +93,14 @@ func (e *Endpoint) postLegacy(w http.ResponseWriter, r *http.Request, caller Cal
 	if id != "" {
 		var err error
 		if s, err = e.find(r.Context(), id, caller); err != nil {
-			noSession(w, first.ID)
+			e.refuse(w, r, caller, first, http.StatusNotFound, noSession())
 			return
 		}
 		defer s.leave()
 	}
 	switch {
 	case batch && !batches(s, r):
-		fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "batches were part of revision 2025-03-26 only; send one message a request"})
+		e.refuse(w, r, caller, nil, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: "batches were part of revision 2025-03-26 only; send one message a request"})
 	case batch:
 		e.batch(w, r, caller, s, messages)
 	case first.ID != nil && first.Method != "":
@@ -124,8 +124,21 @@ func (s *session) speaks() string {
 	return s.revision
 }
 
-func noSession(w http.ResponseWriter, id json.RawMessage) {
-	fail(w, http.StatusNotFound, id, &Error{Code: CodeInvalidRequest, Message: "no such session: it has ended, or belongs to another key; send initialize"})
+func noSession() *Error {
+	return &Error{Code: CodeInvalidRequest, Message: "no such session: it has ended, or belongs to another key; send initialize"}
+}
+
+// refuse answers with an error and lets the handler know.
+func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, caller Caller, m *Message, status int, err error) {
+	var id json.RawMessage
+	if m != nil {
+		id = m.ID
+	}
+	fail(w, status, id, err)
+	var rpc *Error
+	if errors.As(err, &rpc) {
+		e.handler.Refused(caller, r, m, rpc)
+	}
 }
 
 // accept takes a notification, or the answer to a server's question.

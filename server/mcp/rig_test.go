@@ -78,6 +78,8 @@ type pass struct {
 
 func (pass) Identify(r *http.Request) mcp.Caller { return mcp.Caller{ID: r.Header.Get("X-API-Key")} }
 
+func (pass) Refused(mcp.Caller, *http.Request, *mcp.Message, *mcp.Error) {}
+
 func (p pass) Handle(ctx context.Context, x *mcp.Exchange) (*mcp.Message, error) {
 	if p.handle != nil {
 		return p.handle(ctx, x)

@@ -76,6 +76,9 @@ func (p *Reports) callDetail(ctx context.Context, in callIn) (api.CallDetail, er
 			}
 			d.Way = append(d.Way, api.Step{Name: Identifier(reason), Mark: mark, Text: reason})
 		}
+		if c.Error != "" {
+			d.Way = append(d.Way, api.Step{Name: "upstream", Mark: "fail", Text: c.Error})
+		}
 	}
 	return d, nil
 }
