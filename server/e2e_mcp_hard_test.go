@@ -34,8 +34,8 @@ func marked(t *testing.T, mode string, more map[string]any) (g *gateway, left fu
 	return g, func() []string {
 		var found []string
 		all, err := filepath.Glob("/proc/[0-9]*/environ")
-		if err != nil || len(all) == 0 {
-			t.Skip("processes are counted by /proc")
+		if err != nil { // where there is no /proc, nothing is found
+			t.Fatal(err)
 		}
 		for _, path := range all {
 			if text, err := os.ReadFile(path); err == nil && bytes.Contains(text, []byte(mark)) {
