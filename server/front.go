@@ -214,6 +214,9 @@ func (f *front) serve(routes []api.Route) http.Handler {
 			method = http.MethodGet
 		}
 		route, ok := byMethod[method]
+		if get := byMethod[http.MethodGet]; !ok && get.AnyMethod {
+			route, ok = get, true
+		}
 		if !ok {
 			w.Header().Set("Allow", strings.Join(allow, ", "))
 			f.fail(w, r, &api.Error{Status: http.StatusMethodNotAllowed, Message: "Method not allowed: use " + strings.Join(allow, " or ")})

@@ -5,7 +5,7 @@ import "paygate/server/api"
 // observe are the routes that tell what has happened.
 func (s *Server) observe() []api.Route {
 	return []api.Route{
-		api.Handle("GET", "/status", api.Viewer, "Keys, prices and use at a glance", s.status),
+		api.Handle("GET", "/status", api.Viewer, "Keys, prices and use at a glance", s.status).Any(),
 		api.Handle("POST", "/requests/dry-run", api.Viewer, "What a call would be answered now", s.dryRun),
 		api.Handle("POST", "/requests/dry-run/batch", api.Viewer, "What several calls together would be answered now", s.dryRunBatch),
 		api.Handle("GET", "/tools/available", api.Viewer, "Which tools a key can call and afford", s.toolsAvailable),
@@ -13,7 +13,7 @@ func (s *Server) observe() []api.Route {
 		api.Handle("POST", "/admin/ledger/verify", api.Viewer, "Prove the books now, beside the calls", s.verify),
 		api.RawRoute("GET", "/admin/logs", api.Viewer, "The log, as JSON or as it grows", s.logLines),
 		api.Handle("POST", "/admin/prices/effect", api.Viewer, "What changed prices would have meant for the last hour", s.effect),
-		api.RawRoute("GET", "/metrics", api.Public, "Metrics for Prometheus", s.metrics),
-		api.RawRoute("GET", "/openapi.json", api.Public, "This API, as OpenAPI 3.1", s.openapi),
+		api.RawRoute("GET", "/metrics", api.Public, "Metrics for Prometheus", s.metrics).Any(),
+		api.RawRoute("GET", "/openapi.json", api.Public, "This API, as OpenAPI 3.1", s.openapi).Any(),
 	}
 }

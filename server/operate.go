@@ -200,7 +200,11 @@ func (s *Server) serverStderr(_ context.Context, in prefixIn) (linesOut, error) 
 }
 
 func (s *Server) snapshot(ctx context.Context, _ api.None) (keys.Snapshot, error) {
-	return s.keys.TakeSnapshot(ctx, s.opts.Version)
+	events, calls, err := s.reports.Counts(ctx)
+	if err != nil {
+		return keys.Snapshot{}, err
+	}
+	return s.keys.TakeSnapshot(ctx, s.opts.Version, map[string]int{"totalAuditEntries": events, "totalUsageEvents": calls})
 }
 
 // backup streams the whole state as it is at one moment.

@@ -15,14 +15,14 @@ import (
 // public are the routes that need no key.
 func (s *Server) public() []api.Route {
 	return []api.Route{
-		api.Handle("GET", "/", api.Public, "What this gateway is and where its parts are", s.index),
+		api.Handle("GET", "/", api.Public, "What this gateway is and where its parts are", s.index).Any(),
 		api.Handle("GET", "/health", api.Public, "Whether the gateway and its servers are well", s.health),
-		api.RawRoute("GET", "/ready", api.Public, "Whether calls would be served now", s.ready),
+		api.RawRoute("GET", "/ready", api.Public, "Whether calls would be served now", s.ready).Any(),
 		api.Handle("GET", "/info", api.Public, "How the gateway is set up", s.info),
-		api.Handle("GET", "/pricing", api.Public, "What every tool costs", s.pricing),
-		api.RawRoute("GET", "/robots.txt", api.Public, "Nothing here is for robots", s.robots),
-		api.Handle("GET", "/.well-known/mcp-payment", api.Public, "How calls are paid", s.payment),
-		api.RawRoute("GET", "/.well-known/mcp.json", api.Public, "This server's card", s.card),
+		api.Handle("GET", "/pricing", api.Public, "What every tool costs", s.pricing).Any(),
+		api.RawRoute("GET", "/robots.txt", api.Public, "Nothing here is for robots", s.robots).Any(),
+		api.Handle("GET", "/.well-known/mcp-payment", api.Public, "How calls are paid", s.payment).Any(),
+		api.RawRoute("GET", "/.well-known/mcp.json", api.Public, "This server's card", s.card).Any(),
 	}
 }
 
@@ -37,10 +37,24 @@ type indexOut struct {
 	Endpoints      map[string]string `json:"endpoints"`
 }
 
+// endpointNames are those that clients know and that a path alone does not give.
+func endpointNames() map[string]string {
+	return map[string]string{"GET /config": "configExport", "POST /admin/keys": "createAdminKey", "POST /keys": "createKey", "GET /keys/credit-history": "creditHistory",
+		"POST /keys/reserve": "creditReservations", "POST /keys/alias": "keyAlias", "GET /keys/notes": "keyNotes", "GET /keys/stats": "keyStats", "GET /keys/usage": "keyUsage",
+		"GET /keys": "listKeys", "GET /.well-known/mcp-payment": "mcpPayment", "GET /keys/quota-status": "quotaStatus", "GET /keys/rate-limit-status": "rateLimitStatus",
+		"GET /requests": "requestLog", "GET /requests/export": "requestLogExport", "POST /keys/resume": "resumeKey", "POST /admin/keys/revoke": "revokeAdminKey",
+		"POST /keys/revoke": "revokeKey", "POST /keys/rotate": "rotateKey", "POST /keys/search": "searchKeys", "POST /keys/acl": "setAcl", "POST /keys/expiry": "setExpiry",
+		"POST /keys/ip": "setIpAllowlist", "POST /keys/quota": "setQuota", "POST /keys/tags": "setTags", "POST /keys/suspend": "suspendKey", "POST /topup": "topUp",
+		"POST /keys/transfer": "transfer"}
+}
+
 // index names every path under the name that clients know it by.
 func (s *Server) index(context.Context, api.None) (indexOut, error) {
-	endpoints := map[string]string{"mcp": "POST /mcp"}
+	endpoints, known := map[string]string{"mcp": "POST /mcp"}, endpointNames()
 	for _, r := range s.routes() {
+		if name := known[r.Method+" "+r.Path]; name != "" {
+			endpoints[name] = r.Method + " " + r.Path
+		}
 		name := endpointName(r.Path)
 		if _, ok := endpoints[name]; !ok || r.Method == http.MethodGet {
 			endpoints[name] = r.Method + " " + r.Path

@@ -14,7 +14,7 @@ import (
 // retention forgets what the configuration does not keep, but nothing that an
 // experiment still lives through.
 func (s *Server) retention() *retention.Retention {
-	sessions := &sessionStore{s.book}
+	sessions := &sessionStore{s.book, s.keys.Masked}
 	return retention.New(retention.Options{Book: s.book, Rollup: s.rollup, Now: s.opts.Now, Log: s.opts.Log, Needed: s.needed,
 		Others: []func(context.Context) error{sessions.Purge, s.keys.ForgetAnswers},
 		Settings: func() (int, int64) {

@@ -171,7 +171,7 @@ func (s *Server) build(ctx context.Context) error {
 
 // openEndpoint makes what agents talk to.
 func (s *Server) openEndpoint(ctx context.Context, eras *bridge.Bridge) error {
-	sessions := &sessionStore{s.book}
+	sessions := &sessionStore{s.book, s.keys.Masked}
 	s.tasks = &taskOwners{book: s.book}
 	if err := errors.Join(sessions.Purge(ctx), s.tasks.purge(ctx)); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paygate/store"
+	"paygate/store/journal"
 	"paygate/store/ledger"
 )
 
@@ -25,14 +26,32 @@ func sessionTable() store.Table[sessionRecord] {
 	return store.Table[sessionRecord]{Name: "sessions", ID: func(s *sessionRecord) string { return s.ID }}
 }
 
-// sessionStore keeps sessions beside the books. It is the mcp.SessionStore.
-type sessionStore struct{ book *ledger.Book }
+// sessionStore keeps sessions beside the books, and their beginnings and ends in
+// the audit trail. It is the mcp.SessionStore.
+type sessionStore struct {
+	book   *ledger.Book
+	masked func(key string) string // how the trail names a caller
+}
 
 // SaveSession remembers a session.
 func (s *sessionStore) SaveSession(id, caller string, init []byte) error {
 	return s.book.Apply(context.Background(), func(tx *ledger.Tx) error {
-		return sessionTable().Put(tx, &sessionRecord{ID: id, Caller: caller, Init: init, At: tx.Now()})
+		_, err := sessionTable().Get(tx, id)
+		fresh := errors.Is(err, store.ErrNotFound)
+		if err != nil && !fresh {
+			return err
+		}
+		if err := sessionTable().Put(tx, &sessionRecord{ID: id, Caller: caller, Init: init, At: tx.Now()}); err != nil || !fresh {
+			return err
+		}
+		return tx.Append(s.event("session.created", id, caller))
 	})
+}
+
+// event names a session by its beginning: the whole id would let others end it.
+func (s *sessionStore) event(kind, id, caller string) journal.Event {
+	const shown = 16
+	return journal.Event{Type: kind, Actor: s.masked(caller), Subject: caller, Data: data(map[string]any{"sessionId": id[:min(shown, len(id))] + "..."})}
 }
 
 // LoadSession finds one again.
@@ -74,7 +93,19 @@ func (s *sessionStore) Purge(ctx context.Context) error {
 
 // DeleteSession forgets one.
 func (s *sessionStore) DeleteSession(id string) error {
-	return s.book.Apply(context.Background(), func(tx *ledger.Tx) error { return sessionTable().Delete(tx, id) })
+	return s.book.Apply(context.Background(), func(tx *ledger.Tx) error {
+		r, err := sessionTable().Get(tx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := sessionTable().Delete(tx, id); err != nil {
+			return err
+		}
+		return tx.Append(s.event("session.destroyed", id, r.Caller))
+	})
 }
 
 // sealSecret is the secret that seals request states: made once, and kept in

@@ -175,6 +175,7 @@ func (w withWarnings) MarshalJSON() ([]byte, error) {
 type Number struct {
 	Given bool // something came, even if it is no number
 	Valid bool // it was a finite number
+	Text  bool // it came in quotes
 	value float64
 }
 
@@ -183,8 +184,8 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		return nil
 	}
-	text := strings.Trim(string(b), `"`)
-	n.SetText(text)
+	n.Text = len(b) > 0 && b[0] == '"'
+	n.SetText(strings.Trim(string(b), `"`))
 	return nil
 }
 

@@ -44,6 +44,7 @@ type Route struct {
 	Summary      string
 	Status       int          // of a good answer
 	In, Out      reflect.Type // nil for raw routes and where there is none
+	AnyMethod    bool         // it answers whatever method it is asked with, as old clients do
 
 	// Do answers with a value that becomes JSON. Raw answers by itself: event
 	// streams, files, pages; an error is one that came before the answer began.
@@ -85,6 +86,12 @@ func Handle[In, Out any](method, path string, role Role, summary string, fn func
 // Created makes a good answer of the route a 201.
 func (r Route) Created() Route {
 	r.Status = http.StatusCreated
+	return r
+}
+
+// Any lets the route answer whatever method it is asked with. It must only read.
+func (r Route) Any() Route {
+	r.AnyMethod = true
 	return r
 }
 

@@ -21,15 +21,30 @@ func (a *All) Masked() map[string]any {
 		"globalQuota": map[string]int64{"dailyCallLimit": a.GlobalQuota.DailyCalls, "monthlyCallLimit": a.GlobalQuota.MonthlyCalls,
 			"dailyCreditLimit": a.GlobalQuota.DailyCredits, "monthlyCreditLimit": a.GlobalQuota.MonthlyCredits},
 		"trustedProxies": orEmpty(a.TrustedProxies), "customHeaders": a.CustomHeaders, "logLevel": a.LogLevel, "logFormat": a.LogFormat,
-		"cors":             map[string]any{"origin": orEmpty(a.CORSOrigin), "credentials": a.CORSCredentials, "maxAge": a.CORSMaxAge},
+		"cors":             map[string]any{"origin": oneOrAll(a.CORSOrigin), "credentials": a.CORSCredentials, "maxAge": a.CORSMaxAge},
 		"requestTimeoutMs": a.RequestTimeout.Milliseconds(), "headersTimeoutMs": a.HeaderTimeout.Milliseconds(), "keepAliveTimeoutMs": a.KeepAlive.Milliseconds(),
 		"maxConnections": a.MaxConnections, "adminRateLimit": a.AdminRateLimit, "sessionRateLimit": a.SessionRateLimit, "publicRateLimit": a.PublicRateLimit,
 		"toolTimeoutMs": a.ToolTimeout.Milliseconds(), "toolSeparator": a.Separator, "metricsNeedKey": a.MetricsNeedKey,
 		"retentionDays": a.RetentionDays, "retentionMaxBytes": a.RetentionBytes}
+	if a.GlobalQuota == (Quota{}) {
+		out["globalQuota"] = nil
+	}
+	for _, name := range []string{"expiryScanner", "oauth", "webhookSecret", "webhookUrl"} { // clients know them; nothing is behind them here
+		out[name] = nil
+	}
+	out["alertRules"], out["webhookFilters"], out["webhookMaxRetries"] = []string{}, []string{}, 0
 	if len(a.Servers) == 1 { // as clients of one server know it
 		out["serverCommand"], out["serverArgs"], out["remoteUrl"] = stars(a.Servers[0].Command), starsEach(a.Servers[0].Args), maskURL(a.Servers[0].URL)
 	}
 	return out
+}
+
+// oneOrAll is one text as such, as it is mostly written, or a list.
+func oneOrAll(list []string) any {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return orEmpty(list)
 }
 
 func stars(s string) string {

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"time"
@@ -11,42 +12,6 @@ import (
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
-
-// keyIn names a key.
-type keyIn struct {
-	Key string `json:"key" query:"key"`
-}
-
-// Named finds the key that a request names: by its secret, its alias or its id.
-// The error is one for the client.
-func (d *Directory) Named(text string) (*Key, error) { return d.named(text) }
-
-// named is Named.
-func (d *Directory) named(text string) (*Key, error) {
-	if text == "" {
-		return nil, api.BadRequest("Missing key")
-	}
-	k, err := d.find(text)
-	if err != nil {
-		return nil, err
-	}
-	if k == nil {
-		return nil, api.NotFound("Key not found")
-	}
-	return k, nil
-}
-
-// live finds a key that is neither revoked nor expired.
-func (d *Directory) live(text string) (*Key, error) {
-	k, err := d.named(text)
-	if err != nil {
-		return nil, err
-	}
-	if k.Revoked || k.expired(d.opts.Now()) {
-		return nil, api.NotFound("Key not found or inactive")
-	}
-	return k, nil
-}
 
 type revokeOut struct {
 	Message string `json:"message"`
@@ -325,8 +290,20 @@ func (d *Directory) setIPs(ctx context.Context, in ipsIn) (ipsOut, error) {
 
 type aliasIn struct {
 	keyIn
-	Alias *string `json:"alias"`
-	Clear bool    `json:"clear"`
+	Alias given `json:"alias"` // null or "" takes the alias away
+	Clear bool  `json:"clear"` // the same
+}
+
+// given is a text or null, or was left out.
+type given struct {
+	said bool
+	text string
+}
+
+// UnmarshalJSON reads null as no text.
+func (g *given) UnmarshalJSON(raw []byte) error {
+	g.said = true
+	return json.Unmarshal(raw, &g.text)
 }
 
 type aliasOut struct {
@@ -341,8 +318,11 @@ func (d *Directory) setAlias(ctx context.Context, in aliasIn) (aliasOut, error) 
 		return aliasOut{}, err
 	}
 	alias := ""
-	if in.Alias != nil {
-		alias = cutText(*in.Alias, 100)
+	switch {
+	case in.Alias.said:
+		alias = cutText(in.Alias.text, 100)
+	case !in.Clear:
+		return aliasOut{}, api.BadRequest("Missing alias: a name, or null to take it away")
 	}
 	if alias != "" && !regexp.MustCompile(`^[A-Za-z0-9_-]+$`).MatchString(alias) {
 		return aliasOut{}, api.BadRequest("Alias may hold letters, digits, - and _ only")

@@ -30,19 +30,19 @@ func (d *Directory) topup(ctx context.Context, in topupIn) (topupOut, error) {
 	if !in.Credits.Positive() {
 		return topupOut{}, api.BadRequest(noCredits)
 	}
-	k, err := d.live(in.Key)
-	if err != nil {
-		return topupOut{}, err
-	}
-	n := in.Credits.Floor(1, mostCredits)
+	n, note := in.Credits.Floor(1, mostCredits), cutText(in.Note, mostText)
 	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (topupOut, error) {
+		k, err := d.liveIn(tx, in.Key)
+		if err != nil {
+			return topupOut{}, err
+		}
 		id, err := d.entryID("topup", a)
 		if err != nil {
 			return topupOut{}, err
 		}
-		e := event("key.topup", a, map[string]any{"keyMasked": k.masked(), "creditsAdded": n, "newBalance": int64(d.balanceIn(tx, k)) + n, "note": in.Note})
+		e := event("key.topup", a, map[string]any{"keyMasked": k.masked(), "creditsAdded": n, "newBalance": int64(d.balanceIn(tx, k)) + n, "note": note})
 		e.Subject = k.ID
-		e.Posts = []journal.Entry{{ID: id, From: journal.Bank, To: k.account(), Amount: pricing.Credits(n), Kind: "topup", Ref: cutText(in.Note, mostText)}}
+		e.Posts = []journal.Entry{{ID: id, From: journal.Bank, To: k.account(), Amount: pricing.Credits(n), Kind: "topup", Ref: note}}
 		if err := tx.Append(*e); err != nil {
 			return topupOut{}, err
 		}
@@ -76,14 +76,14 @@ type transferOut struct {
 
 // transfer moves credits between two keys; what is held stays where it is.
 func (d *Directory) transfer(ctx context.Context, in transferIn) (transferOut, error) {
-	from, to, err := d.transferKeys(in)
-	if err != nil {
+	if err := in.check(); err != nil {
 		return transferOut{}, err
 	}
 	n, memo := in.Credits.Floor(1, mostCredits), cutText(in.Memo, mostText)
 	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (transferOut, error) {
-		if have := tx.Available(from.account()); have < pricing.Credits(n) {
-			return transferOut{}, api.BadRequest("Insufficient credits: source has %d available", max(0, have))
+		from, to, err := d.transferKeys(tx, in, pricing.Credits(n))
+		if err != nil {
+			return transferOut{}, err
 		}
 		id, err := d.entryID("transfer", a)
 		if err != nil {
@@ -102,25 +102,34 @@ func (d *Directory) transfer(ctx context.Context, in transferIn) (transferOut, e
 	})
 }
 
-func (d *Directory) transferKeys(in transferIn) (from, to *Key, err error) {
-	if in.From == "" || in.To == "" {
-		return nil, nil, api.BadRequest("Missing from or to")
+func (in *transferIn) check() error {
+	switch {
+	case in.From == "" || in.To == "":
+		return api.BadRequest("Missing from or to")
+	case in.From == in.To:
+		return sameKey()
+	case !in.Credits.Positive():
+		return api.BadRequest(noCredits)
 	}
-	if !in.Credits.Positive() {
-		return nil, nil, api.BadRequest(noCredits)
-	}
-	same := api.BadRequest("Cannot transfer credits to the same key")
-	if in.From == in.To {
-		return nil, nil, same
-	}
-	if from, err = d.live(in.From); err != nil {
+	return nil
+}
+
+func sameKey() error { return api.BadRequest("Cannot transfer credits to the same key") }
+
+// transferKeys finds both sides of a transfer, and that the one can give it.
+func (d *Directory) transferKeys(tx *ledger.Tx, in transferIn, n pricing.Credits) (from, to *Key, err error) {
+	if from, err = d.liveIn(tx, in.From); err != nil {
 		return nil, nil, renamed(err, "Source key not found")
 	}
-	if to, err = d.live(in.To); err != nil {
-		return nil, nil, renamed(err, "Destination key not found")
+	to, err = d.liveIn(tx, in.To)
+	if err == nil && from.ID == to.ID {
+		return nil, nil, sameKey()
 	}
-	if from.ID == to.ID {
-		return nil, nil, same
+	if have := tx.Available(from.account()); have < n {
+		return nil, nil, api.BadRequest("Insufficient credits: source has %d available", max(0, have))
+	}
+	if err != nil {
+		return nil, nil, renamed(err, "Destination key not found")
 	}
 	return from, to, nil
 }

@@ -55,7 +55,11 @@ func once[T any](ctx context.Context, d *Directory, fn func(tx *ledger.Tx, a api
 			return err
 		}
 		var err error
-		if out, err = fn(tx, actor); err != nil {
+		out, err = fn(tx, actor)
+		if errors.Is(err, ledger.ErrReplayed) { // its answer has been forgotten since
+			return api.Conflict("This was done before under the same Idempotency-Key, too long ago for its answer to be kept")
+		}
+		if err != nil {
 			return err
 		}
 		if record.Answer, err = json.Marshal(out); err != nil {

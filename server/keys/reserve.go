@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -73,39 +72,43 @@ func (d *Directory) reserve(ctx context.Context, in reserveIn) (reserveOut, erro
 	if in.Key == "" {
 		return reserveOut{}, api.BadRequest("Missing key")
 	}
-	if !in.Credits.Positive() {
+	if !in.Credits.Positive() || in.Credits.Text {
 		return reserveOut{}, api.BadRequest(noCredits)
-	}
-	k, err := d.named(in.Key)
-	switch {
-	case err != nil:
-		return reserveOut{}, err
-	case k.Revoked:
-		return reserveOut{}, api.BadRequest("Key is revoked")
-	case k.Suspended:
-		return reserveOut{}, api.BadRequest("Key is suspended")
 	}
 	n, ttl, memo := in.Credits.Floor(1, mostCredits), in.TTL.Or(300, 10, 3600), cutText(in.Memo, mostText)
 	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (reserveOut, error) {
-		id, err := d.random(8)
-		if err != nil {
-			return reserveOut{}, err
-		}
-		id = "rsv_" + id
-		h, err := tx.Hold(ledger.HoldRequest{ID: id, Key: k.ID, Credits: pricing.Credits(n), TTL: time.Duration(ttl) * time.Second, Actor: a.ID, Memo: memo,
-			Data: event("", a, map[string]any{"reservationId": id, "key": k.Prefix, "credits": n, "ttlSeconds": ttl}).Data})
-		available := int64(max(0, tx.Available(k.account())))
+		k, err := d.namedIn(tx, in.Key)
 		switch {
-		case errors.Is(err, ledger.ErrInsufficient):
-			total, held := int64(tx.Balance(k.account())), int64(tx.Held(k.account()))
-			return reserveOut{}, api.BadRequest("Insufficient available credits").With("available", available).With("held", held).With("total", total).With("requested", n)
-		case errors.Is(err, ledger.ErrTooManyHolds):
-			return reserveOut{}, api.BadRequest("Maximum %d reservations per key", ledger.MostHolds)
 		case err != nil:
 			return reserveOut{}, err
+		case k.Revoked:
+			return reserveOut{}, api.BadRequest("Key is revoked")
+		case k.Suspended:
+			return reserveOut{}, api.BadRequest("Key is suspended")
 		}
-		return reserveOut{d.reservation(h), available}, nil
+		return d.hold(tx, a, k, n, ttl, memo)
 	})
+}
+
+func (d *Directory) hold(tx *ledger.Tx, a api.Actor, k *Key, n, ttl int64, memo string) (reserveOut, error) {
+	id, err := d.random(8)
+	if err != nil {
+		return reserveOut{}, err
+	}
+	id = "rsv_" + id
+	h, err := tx.Hold(ledger.HoldRequest{ID: id, Key: k.ID, Credits: pricing.Credits(n), TTL: time.Duration(ttl) * time.Second, Actor: a.ID, Memo: memo,
+		Data: event("", a, map[string]any{"reservationId": id, "key": k.Prefix, "credits": n, "ttlSeconds": ttl}).Data})
+	available := int64(max(0, tx.Available(k.account())))
+	switch {
+	case errors.Is(err, ledger.ErrInsufficient):
+		total, held := int64(tx.Balance(k.account())), int64(tx.Held(k.account()))
+		return reserveOut{}, api.BadRequest("Insufficient available credits").With("available", available).With("held", held).With("total", total).With("requested", n)
+	case errors.Is(err, ledger.ErrTooManyHolds):
+		return reserveOut{}, api.BadRequest("Maximum %d reservations per key", ledger.MostHolds)
+	case err != nil:
+		return reserveOut{}, err
+	}
+	return reserveOut{d.reservation(h), available}, nil
 }
 
 type reservationIn struct {
@@ -121,27 +124,40 @@ type releaseOut struct {
 	Released reservation `json:"released"`
 }
 
+// commit spends what was reserved.
 func (d *Directory) commit(ctx context.Context, in reservationIn) (commitOut, error) {
-	h, err := d.endHold(ctx, in, d.opts.Book.CommitHold)
-	if err != nil {
-		return commitOut{}, err
-	}
-	return commitOut{d.reservation(h), int64(d.opts.Book.Key(h.Key).Credits)}, nil
+	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (commitOut, error) {
+		h, left, err := d.endHold(tx, in, a, journal.TypeCommit)
+		return commitOut{d.reservation(h), left}, err
+	})
 }
 
+// release gives back what was reserved.
 func (d *Directory) release(ctx context.Context, in reservationIn) (releaseOut, error) {
-	h, err := d.endHold(ctx, in, d.opts.Book.ReleaseHold)
-	return releaseOut{d.reservation(h)}, err
+	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (releaseOut, error) {
+		h, _, err := d.endHold(tx, in, a, journal.TypeRelease)
+		return releaseOut{d.reservation(h)}, err
+	})
 }
 
-func (d *Directory) endHold(ctx context.Context, in reservationIn, end func(context.Context, string, string, json.RawMessage) (journal.Hold, error)) (journal.Hold, error) {
+// endHold ends a reservation, and says what balance it leaves.
+func (d *Directory) endHold(tx *ledger.Tx, in reservationIn, a api.Actor, kind string) (h journal.Hold, left int64, err error) {
 	if in.ID == "" {
-		return journal.Hold{}, api.BadRequest("Missing reservationId")
+		return h, 0, api.BadRequest("Missing reservationId")
 	}
-	a := api.ActorOf(ctx)
-	h, err := end(ctx, in.ID, a.ID, event("", a, map[string]any{"reservationId": in.ID}).Data)
+	metadata, end := map[string]any{"reservationId": in.ID}, tx.ReleaseHold
+	if h, ok := tx.Reservation(in.ID); ok {
+		metadata["credits"] = h.Credits
+		if kind == journal.TypeCommit {
+			metadata["remainingCredits"], end = tx.Balance(journal.KeyAccount(h.Key))-h.Credits, tx.CommitHold
+		}
+		if k := d.Get(h.Key); k != nil {
+			metadata["key"] = k.Prefix
+		}
+	}
+	h, err = end(in.ID, a.ID, event("", a, metadata).Data)
 	if errors.Is(err, ledger.ErrNoHold) {
-		return h, api.NotFound("Reservation not found (may have expired)")
+		return h, 0, api.NotFound("Reservation not found (may have expired)")
 	}
-	return h, err
+	return h, int64(tx.Balance(journal.KeyAccount(h.Key))), err
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"paygate/pricing"
@@ -50,14 +51,16 @@ const (
 	mostSnapshotKeys = 50_000
 )
 
-// TakeSnapshot makes a snapshot of all keys.
-func (d *Directory) TakeSnapshot(ctx context.Context, serverVersion string) (Snapshot, error) {
+// TakeSnapshot makes a snapshot of all keys. Stats count what a snapshot does
+// not carry.
+func (d *Directory) TakeSnapshot(ctx context.Context, serverVersion string, stats map[string]int) (Snapshot, error) {
 	now, books := d.opts.Now().UTC(), d.books()
 	data := snapshotData{Keys: []snapshotKey{}, Groups: []struct{}{}, Teams: []struct{}{}, WebhookFilters: []struct{}{}}
 	for _, e := range d.all() {
 		data.Keys = append(data.Keys, snapshotKey{row: d.row(e, books[e.key.ID], now, false), Hash: e.key.Hash, Last4: e.key.Last4})
 	}
 	data.Stats = map[string]int{"totalKeys": len(data.Keys), "totalGroups": 0, "totalTeams": 0}
+	maps.Copy(data.Stats, stats)
 	text, err := json.Marshal(data)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("snapshot: %w", err)

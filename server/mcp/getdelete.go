@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"io"
 	"net/http"
 	"strings"
 )
@@ -117,5 +118,6 @@ func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request) {
 	}
 	s.leave()
 	s.end(true)
-	w.WriteHeader(http.StatusNoContent)
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"message":"Session ended"}`) // an error means that the client has gone
 }

@@ -57,6 +57,18 @@ func (p *Reports) Totals(ctx context.Context, namespace string) (*Totals, error)
 	return t, err
 }
 
+// Counts are how many events are kept, and how many of them are calls.
+func (p *Reports) Counts(ctx context.Context) (events, calls int, err error) {
+	err = p.opts.Rollup.segments(ctx, window{}, func(s *segment) error {
+		events += s.Events
+		for _, u := range s.Use {
+			calls += u.Allowed + u.Denied
+		}
+		return nil
+	})
+	return events, calls, err
+}
+
 // oldest is where what is kept begins; nil while nothing is there.
 func (p *Reports) oldest() *time.Time {
 	t := p.opts.Rollup.Oldest()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -95,27 +96,24 @@ func (b *Book) write() {
 	}
 }
 
-// Under load a commit waits a moment for the calls that are about to end: fewer
-// and larger commits leave more of the processor to the calls. A call that is
-// alone, or nearly, is not kept waiting.
-const (
-	crowd      = 8 // calls under way
-	gatherTime = 500 * time.Microsecond
-)
-
+// gather lets whoever is ready to end a call do so before the commit is cut:
+// fewer and larger commits leave more of the processor to the calls. It is
+// over at once when nobody is.
 func (b *Book) gather() {
+	for waiting, n := b.waiting(), 0; n < 3; n++ {
+		runtime.Gosched()
+		now := b.waiting()
+		if now == waiting {
+			return
+		}
+		waiting = now
+	}
+}
+
+func (b *Book) waiting() int {
 	b.mu.Lock()
-	crowded := len(b.holding) >= crowd
-	b.mu.Unlock()
-	if !crowded {
-		return
-	}
-	moment := time.NewTimer(gatherTime)
-	defer moment.Stop()
-	select {
-	case <-moment.C:
-	case <-b.closing:
-	}
+	defer b.mu.Unlock()
+	return len(b.queue)
 }
 
 func (b *Book) broken() error {

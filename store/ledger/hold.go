@@ -109,34 +109,57 @@ func (t *Tx) Hold(r HoldRequest) (journal.Hold, error) {
 
 // CommitHold takes what was reserved: it is spent. ErrNoHold if it is not
 // there any more.
-func (b *Book) CommitHold(ctx context.Context, id, actor string, data json.RawMessage) (journal.Hold, error) {
-	return b.endHold(ctx, id, journal.Event{Type: journal.TypeCommit, Actor: actor, Data: data})
+func (b *Book) CommitHold(ctx context.Context, id, actor string, data json.RawMessage) (h journal.Hold, err error) {
+	err = b.Apply(ctx, func(t *Tx) error {
+		h, err = t.CommitHold(id, actor, data)
+		return err
+	})
+	return h, err
 }
 
 // ReleaseHold gives back what was reserved. ErrNoHold if it is not there any
 // more.
-func (b *Book) ReleaseHold(ctx context.Context, id, actor string, data json.RawMessage) (journal.Hold, error) {
-	return b.endHold(ctx, id, journal.Event{Type: journal.TypeRelease, Actor: actor, Data: data})
+func (b *Book) ReleaseHold(ctx context.Context, id, actor string, data json.RawMessage) (h journal.Hold, err error) {
+	err = b.Apply(ctx, func(t *Tx) error {
+		h, err = t.ReleaseHold(id, actor, data)
+		return err
+	})
+	return h, err
 }
 
-func (b *Book) endHold(ctx context.Context, id string, e journal.Event) (journal.Hold, error) {
-	var ended journal.Hold
-	err := b.Apply(ctx, func(t *Tx) error {
-		h := b.real.holds[id]
-		if h == nil || h.call != nil || e.Type == journal.TypeCommit && !t.now.Before(h.Until) {
-			return fmt.Errorf("reservation %s: %w", id, ErrNoHold)
-		}
-		ended = h.Hold
-		e.Subject, e.Hold = h.Key, &ended
-		if e.Type == journal.TypeCommit {
-			e.Posts = []journal.Entry{{ID: "commit:" + id, From: journal.KeyAccount(h.Key), To: journal.Revenue, Amount: h.Credits, Kind: kindReserve, Ref: h.Memo}}
-		}
-		if err := t.Append(e); err != nil {
-			return err
-		}
-		return t.Delete(bucketHolds, []byte(id))
-	})
-	return ended, err
+// Reservation is the reservation with an id, if it is there.
+func (t *Tx) Reservation(id string) (journal.Hold, bool) {
+	h := t.b.real.holds[id]
+	if h == nil || h.call != nil {
+		return journal.Hold{}, false
+	}
+	return h.Hold, true
+}
+
+// CommitHold is Book.CommitHold as part of a larger mutation.
+func (t *Tx) CommitHold(id, actor string, data json.RawMessage) (journal.Hold, error) {
+	return t.endHold(id, journal.Event{Type: journal.TypeCommit, Actor: actor, Data: data})
+}
+
+// ReleaseHold is Book.ReleaseHold as part of a larger mutation.
+func (t *Tx) ReleaseHold(id, actor string, data json.RawMessage) (journal.Hold, error) {
+	return t.endHold(id, journal.Event{Type: journal.TypeRelease, Actor: actor, Data: data})
+}
+
+func (t *Tx) endHold(id string, e journal.Event) (journal.Hold, error) {
+	h := t.b.real.holds[id]
+	if h == nil || h.call != nil || e.Type == journal.TypeCommit && !t.now.Before(h.Until) {
+		return journal.Hold{}, fmt.Errorf("reservation %s: %w", id, ErrNoHold)
+	}
+	ended := h.Hold
+	e.Subject, e.Hold = h.Key, &ended
+	if e.Type == journal.TypeCommit {
+		e.Posts = []journal.Entry{{ID: "commit:" + id, From: journal.KeyAccount(h.Key), To: journal.Revenue, Amount: h.Credits, Kind: kindReserve, Ref: h.Memo}}
+	}
+	if err := t.Append(e); err != nil {
+		return ended, err
+	}
+	return ended, t.Delete(bucketHolds, []byte(id))
 }
 
 // Holds are the reservations of a key, or of all keys for "", oldest first.

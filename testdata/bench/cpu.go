@@ -36,9 +36,11 @@ func (u used) each(n int) used {
 }
 
 func (u used) String() string {
-	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+	us := microseconds
 	return fmt.Sprintf("CPU a call %5.1f µs (load %4.1f, tested %5.1f, child %4.1f)", us(u.all()), us(u.load), us(u.tested), us(u.children))
 }
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // cpuOf is the user and system time of a process so far.
 func cpuOf(pid int) time.Duration {

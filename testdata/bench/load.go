@@ -12,10 +12,11 @@ import (
 
 // target is an address that answers tools/call, with the keys to call it with.
 type target struct {
-	name string
-	url  string
-	keys []string
-	pid  int // of the process under test
+	name     string
+	url      string
+	keys     []string
+	sessions []string // by connection; nil: calls without a session
+	pid      int      // of the process under test
 }
 
 // result is one measurement.
@@ -63,14 +64,9 @@ func load(t target, conns int, length time.Duration) result {
 
 func call(client *http.Client, t target, worker, i int) error {
 	body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"message":"%064d"}}}`, i, worker)
-	req, err := http.NewRequest(http.MethodPost, t.url, bytes.NewReader(body))
+	req, err := t.request(worker, bytes.NewReader(body))
 	if err != nil {
 		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json, text/event-stream")
-	if len(t.keys) > 0 {
-		req.Header.Set("X-API-Key", t.keys[worker%len(t.keys)])
 	}
 	res, err := client.Do(req)
 	if err != nil {
@@ -85,6 +81,23 @@ func call(client *http.Client, t target, worker, i int) error {
 		return fmt.Errorf("HTTP %d: %s", res.StatusCode, b)
 	}
 	return nil
+}
+
+// request is a message on its way from one of the connections.
+func (t target) request(worker int, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequest(http.MethodPost, t.url, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	if len(t.keys) > 0 {
+		req.Header.Set("X-API-Key", t.keys[worker%len(t.keys)])
+	}
+	if len(t.sessions) > 0 {
+		req.Header.Set("Mcp-Session-Id", t.sessions[worker])
+	}
+	return req, nil
 }
 
 func median[T float64 | time.Duration](of []T) T {

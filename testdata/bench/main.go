@@ -4,10 +4,15 @@
 // interleaved rounds, so that whatever else the machine does falls on all of
 // them alike. It prints the median of each and the ratios.
 //
-//	go run ./testdata/bench -bin ./paygate [-rounds 5] [-seconds 2] [-c 64] [-only throughput,latency,memory,beside]
+// It also compares with a gateway that does nothing but pipe, by processor time
+// of a call, and with bridges from npm that people use for the same, by calls a
+// second.
+//
+//	go run ./testdata/bench -bin ./paygate [-rounds 5] [-seconds 2] [-c 64] [-only throughput,latency,memory,beside,added,bridges]
 //
 // It ends with status 1 when a bar is missed: 75 % of the uncharged path, 55 %
-// of the bare echo, 1 ms added at one connection, 40 MB idle.
+// of the bare echo, 1 ms added at one connection, 40 MB idle, 60 µs of processor
+// time more than a pipe, 4 times a bridge.
 package main
 
 import (
@@ -19,11 +24,16 @@ import (
 	"time"
 )
 
+const everything = "throughput,latency,memory,beside,added,bridges"
+
 func main() {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "serve-stdio":
 			serveStdio()
+			return
+		case "serve-pipe":
+			servePipe(os.Args[2])
 			return
 		case "serve-http":
 			serveHTTP(os.Args[2])
@@ -35,7 +45,7 @@ func main() {
 	seconds := flag.Float64("seconds", 2, "length of one measurement")
 	conns := flag.Int("c", 64, "connections")
 	keys := flag.Int("keys", 20, "API keys that the calls are spread over")
-	only := flag.String("only", "throughput,latency,memory,beside", "what to measure")
+	only := flag.String("only", everything, "what to measure")
 	calls := flag.Int("calls", 0, "with memory: also load up to so many calls and show that memory stays flat")
 	flag.Parse()
 	log.SetFlags(0)
@@ -52,8 +62,12 @@ func main() {
 			missed += b.memory(*calls)
 		case "beside":
 			missed += b.beside()
+		case "added":
+			missed += b.added()
+		case "bridges":
+			missed += b.bridges()
 		default:
-			log.Fatalf("-only: %q is none of throughput, latency, memory, beside", part)
+			log.Fatalf("-only: %q is none of %s", part, everything)
 		}
 	}
 	if missed > 0 {

@@ -15,6 +15,8 @@ const (
 	addedAtOne  = time.Millisecond
 	idleMemory  = 40 << 20
 	besideP99   = 2.0
+	addedCPU    = 60 // µs
+	timesBridge = 4.0
 )
 
 // bar prints a figure beside its bar and counts a miss.
