@@ -124,9 +124,9 @@ func (a *agents) call(ctx context.Context, w *World, who identity, x *mcp.Exchan
 
 // outcome turns how a call ended into what the agent is told.
 func (a *agents) outcome(w *World, x *mcp.Exchange, c *gate.Call, err error) (*mcp.Message, error) {
-	var denial *gate.Denial
+	denial := gate.DenialOf(err)
 	switch {
-	case errors.As(err, &denial):
+	case denial != nil:
 		if denial.RetryAfter > 0 {
 			x.SetHeader("Retry-After", seconds(denial.RetryAfter))
 		}

@@ -57,11 +57,11 @@ func (g *Gate) reserve(c *Call) error {
 	if c.Terms == nil { // nobody to ask the book about
 		return nil
 	}
-	ask := g.Book.Reserve
+	ask := (*ledger.Book).Reserve
 	if c.Dry || len(c.Denials) > 0 {
-		ask = g.Book.Ask
+		ask = (*ledger.Book).Ask
 	}
-	err := ask(&c.Call)
+	err := ask(g.Book, &c.Call)
 	step := Step{Name: "hold", Took: g.lap(c), Mark: "ok", Count: int64(c.Quote), Unit: "held"}
 	var refused *ledger.Refused
 	switch {

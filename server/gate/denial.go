@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,16 @@ func (d *Denial) Error() string {
 		return d.Message
 	}
 	return "Payment required: " + d.Reason
+}
+
+// DenialOf is the refusal that an error is, or nil.
+func DenialOf(err error) *Denial {
+	if err == nil { // nearly always
+		return nil
+	}
+	var d *Denial
+	errors.As(err, &d)
+	return d
 }
 
 // Deny is a plain refusal for a contract's reason.

@@ -170,9 +170,9 @@ func (g *Gate) through(ctx context.Context, w *Way, c *Call) (err error) {
 // judge says how a finished call ended: its outcome and its result class
 // (pricing-lab words), which decide what it is charged.
 func (c *Call) judge(err error) {
-	var denial *Denial
+	denial := DenialOf(err)
 	switch {
-	case errors.As(err, &denial): // a wrap refused: nothing ran
+	case denial != nil: // a wrap refused: nothing ran
 		c.Outcome, c.Class = pricing.Denied, "denied"
 		c.Findings = append(c.Findings, denial.Reason)
 	case errors.Is(err, context.Canceled):

@@ -61,8 +61,9 @@ func (f *Follower) See(e *journal.Event) {
 	if c == nil {
 		return
 	}
+	m := measure(c)
 	for _, s := range []*series{&f.fine, &f.mid, &f.wide} {
-		s.count(e.At, c)
+		s.count(e.At, m)
 	}
 	f.countKey(e.At, c)
 	f.countToday(e.At, c)

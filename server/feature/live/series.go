@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"paygate/server/api"
-	"paygate/store/journal"
 )
 
 // series is a ring of sums, one a step.
@@ -21,7 +20,7 @@ func newSeries(step time.Duration, n int) series {
 
 func (s *series) number(t time.Time) int64 { return t.UnixNano() / int64(s.step) }
 
-func (s *series) count(at time.Time, c *journal.Call) {
+func (s *series) count(at time.Time, c measured) {
 	n := s.number(at)
 	if s.newest == 0 {
 		s.newest = n

@@ -27,24 +27,37 @@ func newSums() *sums {
 	return &sums{tools: map[string]*toolSum{}, keys: map[string]int64{}, reasons: map[string]int64{}, bands: make([]int, len(latencyBands())+1)}
 }
 
-func (s *sums) count(c *journal.Call) {
-	s.calls++
-	s.credits += report.Due(c)
+// measured is a call with what all sums need to know of it, found out once.
+type measured struct {
+	*journal.Call
+	due        int64
+	took, gate int // their bands of the histogram
+	band       int // of the latencies that people see
+}
+
+func measure(c *journal.Call) measured {
+	m := measured{Call: c, due: report.Due(c)}
 	ms := float64(c.Took) / float64(time.Millisecond)
-	slot := bandOf(ms)
+	m.took, m.gate = bandOf(ms), bandOf(float64(c.Gate)/float64(time.Millisecond))
+	bands := latencyBands()
+	for m.band < len(bands) && ms > bands[m.band] {
+		m.band++
+	}
+	return m
+}
+
+func (s *sums) count(c measured) {
+	s.calls++
+	s.credits += c.due
 	if c.Outcome == pricing.Denied {
 		s.denied++
 		if len(c.Findings) > 0 {
 			s.reasons[report.Identifier(c.Findings[0])]++
 		}
 	} else {
-		s.latency.add(slot)
-		s.gate.add(bandOf(float64(c.Gate) / float64(time.Millisecond)))
-		band := 0
-		for band < len(s.bands)-1 && ms > latencyBands()[band] {
-			band++
-		}
-		s.bands[band]++
+		s.latency.add(c.took)
+		s.gate.add(c.gate)
+		s.bands[c.band]++
 	}
 	t := s.tools[c.Tool]
 	if t == nil {
@@ -52,14 +65,14 @@ func (s *sums) count(c *journal.Call) {
 		s.tools[c.Tool] = t
 	}
 	t.calls++
-	t.credits += report.Due(c)
-	t.latency.add(slot)
+	t.credits += c.due
+	t.latency.add(c.took)
 	if c.Outcome == pricing.Failed || c.Outcome == pricing.Lost {
 		s.failed++
 		t.failed++
 	}
 	if c.Key != "" {
-		s.keys[c.Key] += report.Due(c)
+		s.keys[c.Key] += c.due
 	}
 }
 
