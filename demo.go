@@ -31,7 +31,7 @@ func (p *program) demo(ctx context.Context, headless bool, port string) error {
 	}
 	all := config.Defaults()
 	all.Name, all.StateDir, all.LogLevel, all.GlobalRateLimit, all.RefundOnFailure, all.ShadowMode = "PayGate demo", dir, "warn", 600, true, true
-	all.Servers = []config.Server{{Command: self, Args: []string{"demo-server"}}}
+	all.Servers = []config.Server{{Command: self, Args: []string{"demo-server"}, Isolation: "shared"}} // it keeps nothing of its callers: one process serves them all
 	if _, err := fmt.Sscan(port, &all.Port); err != nil {
 		return &cli.UsageError{Message: fmt.Sprintf("--port %q is not a number", port)}
 	}
