@@ -393,3 +393,28 @@ func TestWhatIsCachedDoesNotOutliveItsPrices(t *testing.T) {
 		t.Errorf("a list may be cached for %d ms, and %d ms before its prices change", before, now)
 	}
 }
+
+func TestWhatACanaryTakesADayIsBounded(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	g.candidate("five", "defaults: {per_call: 5}")
+	keys := make([]key, 6)
+	for i := range keys {
+		keys[i] = g.key(nil)
+	}
+	g.call(keys[0].Key, "echo", nil)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "canary": 90, "maxPerDay": 12, "override": []string{"all"}}, nil, http.StatusOK)
+	for _, k := range keys[1:] {
+		if g.told(k, "echo") != 5 {
+			continue
+		}
+		g.bounded(k.Key, []string{"", "", "daily_credit_quota_exceeded"})
+		g.restart()
+		g.bounded(k.Key, []string{"daily_credit_quota_exceeded"})
+		g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five"}, nil, http.StatusOK)
+		g.bounded(k.Key, []string{""}) // live for all: the bound was the canary's
+		g.prove()
+		return
+	}
+	t.Fatal("nine in ten keys pay, and none of five does")
+}
