@@ -149,7 +149,7 @@ func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, made *
 		all.StateDir = dir
 	}
 	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Load: func() (*config.All, []config.Diagnostic) { return p.load(w) },
-		Now: now, Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: isDemo})
+		Now: now, Started: time.Now(), Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: isDemo})
 	if err != nil {
 		return explain(err, all)
 	}

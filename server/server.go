@@ -43,6 +43,7 @@ type Options struct {
 	Config  config.Config
 	Load    func() (*config.All, []config.Diagnostic) // for a reload
 	Now     func() time.Time
+	Started time.Time // zero: now; a demo begins in the past
 	Rand    io.Reader
 	Log     *slog.Logger
 	Logs    *Logs // what the log has said lately, for /admin/logs; nil: nothing
@@ -93,7 +94,10 @@ type Server struct {
 // error wraps store.ErrLocked, store.ErrTooNew or store.ErrCorrupt where that
 // is the matter.
 func New(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{opts: o, started: o.Now(), others: newLimiter(o.Now), follower: live.New(o.Now), runs: newRuns()}
+	if o.Started.IsZero() {
+		o.Started = o.Now()
+	}
+	s := &Server{opts: o, started: o.Started, others: newLimiter(o.Now), follower: live.New(o.Now), runs: newRuns()}
 	s.settings.Store(&o.Config)
 	if err := s.openState(ctx); err != nil {
 		return nil, err
