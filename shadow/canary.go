@@ -30,7 +30,7 @@ func beginCanary(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 		return err
 	}
 	if r.Canary != nil {
-		return fmt.Errorf("experiment %s is in its canary: %w; one at a time", r.Canary.Name, ErrState)
+		return wrongState("experiment %s is in its canary; one at a time", r.Canary.Name)
 	}
 	now, g := tx.Now(), e.Going
 	if err := keep(tx, e, r); err != nil {
@@ -65,7 +65,7 @@ func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, 
 	}
 	e, err := l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != InCanary {
-			return fmt.Errorf("experiment %s is %s: %w", e.Name, e.State, ErrState)
+			return wrongState("experiment %s is %s meanwhile", e.Name, e.State)
 		}
 		m := mark{Override: p.Override}
 		if p.Percent == 0 {

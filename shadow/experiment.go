@@ -92,6 +92,14 @@ var (
 	ErrState = errors.New("the experiment is not in a state for this")
 )
 
+// stateError is a sentence that is an ErrState.
+type stateError struct{ text string }
+
+func (e *stateError) Error() string        { return e.text }
+func (e *stateError) Is(target error) bool { return target == ErrState }
+
+func wrongState(format string, args ...any) error { return &stateError{fmt.Sprintf(format, args...)} }
+
 // MostRunning is how many candidates may run at a time.
 const MostRunning = 8
 
@@ -232,7 +240,7 @@ func event(kind, actor string, m mark) journal.Event {
 func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error) {
 	return l.changing(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != Validated {
-			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can start", name, e.State, ErrState, Validated)
+			return wrongState("experiment %s is %s; only one that is %s can start", name, e.State, Validated)
 		}
 		running := 0
 		for other, err := range table().All(tx, "") {
@@ -244,7 +252,7 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 			}
 		}
 		if running >= MostRunning {
-			return fmt.Errorf("%d candidates are running: %w; stop one first", running, ErrState)
+			return wrongState("%d candidates are running; stop one first", running)
 		}
 		live, _, err := sheets.Live(tx)
 		if err != nil {
@@ -263,7 +271,7 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 func (l *Lab) Stop(ctx context.Context, name, actor string) (*Experiment, error) {
 	return l.changing(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if !e.running() {
-			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can stop", name, e.State, ErrState, Shadowing)
+			return wrongState("experiment %s is %s; only one that is %s can stop", name, e.State, Shadowing)
 		}
 		now := tx.Now()
 		e.State, e.Ended = Stopped, &now

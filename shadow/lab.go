@@ -194,7 +194,7 @@ func (l *Lab) again(ctx context.Context, name string, window Window, last uint64
 func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, name string, to time.Time) (*Report, error) {
 	t := pairs[name]
 	if t == nil {
-		return nil, fmt.Errorf("experiment %s has not started: %w", name, ErrState)
+		return nil, wrongState("experiment %s has not started; start it with \"paygate shadow start %s\"", name, name)
 	}
 	if to.IsZero() {
 		to = l.o.Now().UTC().Truncate(time.Millisecond).Add(time.Millisecond)

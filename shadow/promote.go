@@ -135,7 +135,7 @@ func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted
 	}
 	out.Experiment, err = l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
 		if !e.running() || e.State == Scheduled {
-			return fmt.Errorf("experiment %s is %s: %w; one that is %s or %s can go live", p.Name, e.State, ErrState, Shadowing, IsReviewed)
+			return wrongState("experiment %s is %s; one that is %s or %s can go live", p.Name, e.State, Shadowing, IsReviewed)
 		}
 		if err := review(tx, e, hash, actor); err != nil {
 			return err
@@ -197,7 +197,7 @@ func (l *Lab) Review(ctx context.Context, name, actor string) (*Experiment, erro
 	}
 	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != Shadowing && e.State != IsReviewed {
-			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can be reviewed", name, e.State, ErrState, Shadowing)
+			return wrongState("experiment %s is %s; only one that is %s can be reviewed", name, e.State, Shadowing)
 		}
 		return review(tx, e, hash, actor)
 	})

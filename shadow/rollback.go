@@ -46,7 +46,7 @@ func (l *Lab) Rollback(ctx context.Context, makeGood bool, actor string) (*Rolle
 	if e.charges() {
 		e, err = l.change(ctx, e.Name, func(tx *ledger.Tx, e *Experiment) error {
 			if !e.charges() {
-				return fmt.Errorf("experiment %s is %s: %w", e.Name, e.State, ErrState)
+				return wrongState("experiment %s is %s meanwhile", e.Name, e.State)
 			}
 			return takeBack(tx, e, "", actor)
 		})
@@ -133,7 +133,7 @@ func (l *Lab) toRollBack(makeGood bool) (*Experiment, error) {
 		return live, nil
 	}
 	if last == nil {
-		return nil, fmt.Errorf("no experiment's prices are live: %w; there is nothing to roll back", ErrState)
+		return nil, wrongState("no experiment's prices are live; there is nothing to roll back")
 	}
 	return last, nil
 }
@@ -160,7 +160,7 @@ func (l *Lab) makeGood(ctx context.Context, e *Experiment, out *RolledBackTo, ac
 		_, err := l.change(ctx, e.Name, func(tx *ledger.Tx, e *Experiment) error {
 			for _, o := range part {
 				if o.event.Seq <= e.MadeTo {
-					return fmt.Errorf("experiment %s: %w: another make-good is under way", e.Name, ErrState)
+					return wrongState("experiment %s: another make-good is under way", e.Name)
 				}
 				if err := tx.Refund(o.event, o.amount, actor, "prices of "+e.Name+" were taken back"); err != nil {
 					return err

@@ -32,10 +32,10 @@ func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 		return err
 	}
 	if r.Next != nil {
-		return fmt.Errorf("experiment %s goes live at %s: %w; cancel it first", r.Next.Name, r.Next.At.Format(time.RFC3339), ErrState)
+		return wrongState("experiment %s goes live at %s; cancel it first", r.Next.Name, r.Next.At.Format(time.RFC3339))
 	}
 	if r.Canary != nil {
-		return fmt.Errorf("experiment %s is in its canary: %w; end it first", r.Canary.Name, ErrState)
+		return wrongState("experiment %s is in its canary; end it first", r.Canary.Name)
 	}
 	g := e.Going
 	p := Promotion{Keep: g.Keep}
@@ -53,7 +53,7 @@ func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 func (l *Lab) Unschedule(ctx context.Context, name, actor string) (*Experiment, error) {
 	e, err := l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != Scheduled {
-			return fmt.Errorf("experiment %s is %s: %w; only one that is %s can be cancelled", name, e.State, ErrState, Scheduled)
+			return wrongState("experiment %s is %s; only one that is %s can be cancelled", name, e.State, Scheduled)
 		}
 		return unschedule(tx, e, "", actor)
 	})

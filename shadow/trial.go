@@ -84,7 +84,7 @@ func (l *Lab) Trial(ctx context.Context, name string) (*Trial, error) {
 		return nil, err
 	}
 	if t == nil || len(t.stages) == 0 {
-		return nil, fmt.Errorf("experiment %s was never charged to a share of the keys: %w; promote it with a canary", name, ErrState)
+		return nil, wrongState("experiment %s was never charged to a share of the keys; promote it with a canary", name)
 	}
 	return l.trial(ctx, t, last, l.o.Now().UTC())
 }

@@ -19,7 +19,7 @@ import (
 var ErrNone = errors.New("no price sheet is live")
 
 // ErrMoved means that another sheet went live meanwhile.
-var ErrMoved = errors.New("another price sheet is live than the one this was measured against")
+var ErrMoved = errors.New("another price sheet is live than the one this was measured against; start a new experiment beside it")
 
 // Version is one sheet as it is kept.
 type Version struct {
