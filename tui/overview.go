@@ -262,6 +262,8 @@ func serverMark(s api.Server, now time.Time) (string, paint.Tone, string) {
 			return "◇", paint.Warn, text
 		}
 		return "✗", paint.Bad, text
+	case "slow": // it answers calls, and let a list of all servers' things wait in vain
+		return "◇", paint.Warn, "slow to list"
 	case "draining":
 		return "◇", paint.Warn, "drains, " + plural(s.InFlight, "call") + " left"
 	}
