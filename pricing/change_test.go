@@ -34,12 +34,13 @@ func anySheet(t *rapid.T) *pricing.Sheet {
 	return compile(t, s)
 }
 
-// What is said to be linear in a call's sizes is what the call costs.
-func TestLinearPricesAreThePrices(t *testing.T) {
+// What is said to go straight with a call's sizes is what the call costs.
+func TestAffinePricesAreThePrices(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s, c := anySheet(t), anyCall(t)
-		p, ok := s.Linear(&c)
+		c.In, c.Out = rapid.Int64Range(0, 1<<32-1).Draw(t, "in"), rapid.Int64Range(0, 1<<32-1).Draw(t, "out")
+		p, ok := s.Affine(&c)
 		if !ok {
 			return
 		}
@@ -47,8 +48,7 @@ func TestLinearPricesAreThePrices(t *testing.T) {
 		if c.Outcome == pricing.Denied {
 			charge = pricing.Quote(&c, s, &pricing.Usage{})
 		}
-		kb := func(n int64) pricing.Credits { return pricing.Credits((n + 1023) / 1024) }
-		if due := p.PerCall + p.PerKBIn*kb(c.In) + p.PerKBOut*kb(c.Out); due != charge.Due {
+		if due := p.Due(c.In, c.Out, c.Took.Milliseconds()); due != min(charge.Due, pricing.MaxCredits) {
 			t.Fatalf("%s: %+v: %d, want %d", s.Canonical(), c, due, charge.Due)
 		}
 	})

@@ -69,6 +69,11 @@ func Rate(c *Call, s *Sheet, u *Usage) (Charge, Deltas) {
 	return sum(p.PerCall, p.PerKBIn*kilobytes(c.In), p.PerKBOut*kilobytes(c.Out)), Deltas{}
 }
 
+// free says whether a call costs nothing at any price by tool.
+func (c *Call) free(refund bool) bool {
+	return c.Outcome == Lost || c.Outcome == Denied || c.Cached || c.Repeated || c.Outcome == Failed && refund
+}
+
 func sum(call, input, output Credits) Charge {
 	return Charge{Due: call + input + output, Call: call, Input: input, Output: output}
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -149,4 +150,52 @@ func TestAPriceFileCanGateAPullRequest(t *testing.T) {
 	if code != 3 || !strings.Contains(out, "newlyDeniedAttempts") {
 		t.Errorf("exit %d, want 3:\n%s", code, out)
 	}
+}
+
+// Agents see nothing of candidates: not a byte of an answer or a header differs.
+func TestAgentsSeeNothingOfCandidates(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"shadowMode": true})
+	k := g.key(map[string]any{"credits": 20})
+	before := []string{g.exchange(k.Key, "tools/list", `{}`), g.exchange(k.Key, "tools/call", `{"name":"big","arguments":{"size":100}}`)}
+	for _, name := range []string{"dear", "free"} {
+		g.do("POST", "/admin/shadow", map[string]any{"name": name, "sheet": "defaults: {per_call: " + map[string]string{"dear": "50", "free": "0"}[name] + "}"}, nil, http.StatusCreated)
+		g.do("POST", "/admin/shadow/start", map[string]any{"name": name}, nil, http.StatusOK)
+	}
+	after := []string{g.exchange(k.Key, "tools/list", `{}`), g.exchange(k.Key, "tools/call", `{"name":"big","arguments":{"size":100}}`)}
+	for i := range before {
+		if before[i] != after[i] {
+			t.Errorf("without candidates\n%s\nwith candidates\n%s", before[i], after[i])
+		}
+	}
+}
+
+// exchange is an answer to an agent as it is on the wire, but for what names
+// this one request.
+func (g *gateway) exchange(secret, method, params string) string {
+	g.t.Helper()
+	body := `{"jsonrpc":"2.0","id":7,"method":"` + method + `","params":` + params + `}`
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.url+"/mcp", strings.NewReader(body))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	req.Header.Set("X-API-Key", secret)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	res.Header.Del("Date")
+	res.Header.Del("X-Request-Id")
+	var headers strings.Builder
+	if err := res.Header.Write(&headers); err != nil {
+		g.t.Fatal(err)
+	}
+	return headers.String() + string(answer)
 }

@@ -157,7 +157,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile,
-		Dir: filepath.Dir(s.book.DB().Path()), Log: s.opts.Log, Demo: s.opts.Demo})
+		Dir: filepath.Dir(s.book.DB().Path()), Log: s.opts.Log, Demo: s.opts.Demo, Version: s.opts.Version})
 	s.feed = live.NewFeed(live.Options{Follower: s.follower, Reports: s.reports, Book: s.book, Keys: s.keys, Now: s.opts.Now, Started: s.started,
 		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Ended: s.ended})
 	if err := s.recall(ctx); err != nil {

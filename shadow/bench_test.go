@@ -34,7 +34,7 @@ func BenchmarkReplay(b *testing.B) {
 			b.Fatal("refused")
 		}
 		r.end(c, 100)
-		if i%20000 == 0 {
+		if i%500 == 0 { // blocks as calls make them
 			if err := r.Flush(ctx); err != nil {
 				b.Fatal(err)
 			}

@@ -105,7 +105,7 @@ func (l *Lab) decode(raw []byte) (*walker, map[string]*tracked, error) {
 		return nil, nil, errors.New("it is of another journal or another version")
 	}
 	w := &walker{db: l.o.Book.DB(), past: newPast(l.sheet), numbers: newNumbers(c.Keys, c.Tools), grants: c.Grants,
-		last: c.Last, at: c.At, digest: c.Digest, differs: c.Differs}
+		newest: l.o.Book.Journal().Last, last: c.Last, at: c.At, digest: c.Digest, differs: c.Differs}
 	if w.grants == nil {
 		w.grants = grants{}
 	}
@@ -171,6 +171,17 @@ func (l *Lab) has(last uint64, digest string) bool {
 		return false, err
 	})
 	return err == nil && found
+}
+
+// checkpoint saves. The lab goes on without when that fails: the journal has
+// all there is, only the next start takes longer.
+func (l *Lab) checkpoint() {
+	if err := l.save(false); err != nil {
+		l.o.Log.Warn("the lab's checkpoint could not be written; it is tried again in a minute", "error", err)
+		l.mu.Lock()
+		l.saveAt = l.o.Now().Add(time.Minute)
+		l.mu.Unlock()
+	}
 }
 
 // save writes a checkpoint if one is due.

@@ -2,10 +2,12 @@ package shadow_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +48,7 @@ func TestGoingOnFromACheckpointIsLivingThroughItAgain(t *testing.T) {
 			}
 			names := []string{"same", "tiered", "planned"}
 			x.start(t, "same", live)
-			x.start(t, "tiered", live+"- match: {tool: plain}\n  price: {per_call: 3, free: 2/day}\n")
+			x.start(t, "tiered", strings.Replace(live, "plans:", "- match: {tool: plain}\n  price: {per_call: 3, free: 2/day}\nplans:", 1))
 			x.start(t, "planned", planned)
 			for round := range 5 {
 				for range 80 {
@@ -95,5 +97,62 @@ func TestACheckpointThatIsOfNoUseIsLeftAside(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// When the journal was trimmed beyond the start of an experiment and nothing
+// was kept beside it, it is covered from where the journal begins.
+func TestAnExperimentOutlivesTheBeginOfTheJournal(t *testing.T) {
+	t.Parallel()
+	for _, shadowMode := range []bool{false, true} {
+		r := openRig(t, t.TempDir(), flat(2))
+		again := func() { // the books need less of the journal to start after a start
+			at, n := r.now(), r.calls
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r = openRig(t, r.dir, flat(2))
+			r.later(at.Sub(noon))
+			r.calls = n
+		}
+		if err := r.SetMode(ctx, shadowMode, "test"); err != nil {
+			t.Fatal(err)
+		}
+		r.topup(t, "key_a", 10_000)
+		r.start(t, "five", "defaults: {per_call: 5}")
+		for i := range 300 {
+			r.later(time.Minute)
+			r.pay(t, "key_a", "echo")
+			if i%20 == 0 { // blocks are short
+				if err := r.Flush(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		again()
+		r.pay(t, "key_a", "echo")
+		again()
+		dir := t.TempDir()
+		kept := r.again(dir)
+		want := reportsOf(t, kept, "five")
+		if err := kept.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Trim(ctx, r.Journal().Last()-100, "test"); err != nil {
+			t.Fatal(err)
+		}
+		r.later(time.Minute)
+		r.pay(t, "key_a", "echo")
+		rep := must[*shadow.Report](t)(r.again("").Report(ctx, "five", shadow.Window{}))
+		if e := rep.Exact; rep.Attempts < 20 || rep.Attempts > 200 || rep.Coverage != 1 || rep.SelfDifference != 0 || e.Candidate.Collectable != 5*e.Live.Collectable/2 || !rep.From.After(noon) {
+			t.Errorf("shadow mode %t: %d attempts, coverage %v, %d differences, %+v", shadowMode, rep.Attempts, rep.Coverage, rep.SelfDifference, e.Candidate)
+		}
+		resumed := r.again(dir)
+		if rep := must[*shadow.Report](t)(resumed.Report(ctx, "five", shadow.Window{})); rep.Attempts != 302 {
+			t.Errorf("shadow mode %t: %d attempts after the checkpoint; before: %s", shadowMode, rep.Attempts, want)
+		}
+		if err := errors.Join(resumed.Close(), r.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package shadow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -59,11 +60,9 @@ func newColumns(last uint64) *columns {
 		ids: map[groupKey]uint32{}, payers: map[string]uint32{}}
 }
 
-var errStopped = errors.New("the sums were cancelled")
-
 // fill reads what has come since.
-func (c *columns) fill(done <-chan struct{}, db *store.DB) error {
-	err := journal.Blocks(done, db, c.last, func(raw []byte) (bool, error) {
+func (c *columns) fill(ctx context.Context, db *store.DB, rests *pause) error {
+	err := journal.Blocks(ctx.Done(), db, c.last, func(raw []byte) (bool, error) {
 		block, err := journal.Decode(raw)
 		if err != nil {
 			return false, err
@@ -74,17 +73,13 @@ func (c *columns) fill(done <-chan struct{}, db *store.DB) error {
 			}
 		}
 		c.last = block.Last
+		rests.after(ctx, len(block.Acts))
 		return true, nil
 	})
-	if err != nil {
+	if err = errors.Join(err, ctx.Err()); err != nil {
 		return fmt.Errorf("sums: %w", err)
 	}
-	select {
-	case <-done:
-		return errStopped
-	default:
-		return nil
-	}
+	return nil
 }
 
 func (c *columns) add(call *journal.Call) {
@@ -147,7 +142,7 @@ func flatten(m map[string]string) string {
 }
 
 // inside goes through the calls of a window; zero times do not bound it.
-func (c *columns) inside(w Window, fn func(k *chunk, from, to int)) {
+func (c *columns) inside(w Window, fn func(n int, k *chunk, from, to int)) {
 	low, high := int64(math.MinInt64), int64(math.MaxInt64)
 	if !w.From.IsZero() {
 		low = w.From.UnixMilli()
@@ -155,7 +150,7 @@ func (c *columns) inside(w Window, fn func(k *chunk, from, to int)) {
 	if !w.To.IsZero() {
 		high = w.To.UnixMilli()
 	}
-	for _, k := range c.chunks {
+	for n, k := range c.chunks {
 		for i := 0; i < len(k.at); i++ { // calls come almost in order: few stretches
 			if k.at[i] < low || k.at[i] >= high {
 				continue
@@ -164,7 +159,7 @@ func (c *columns) inside(w Window, fn func(k *chunk, from, to int)) {
 			for i < len(k.at) && k.at[i] >= low && k.at[i] < high {
 				i++
 			}
-			fn(k, from, i)
+			fn(n, k, from, i)
 		}
 	}
 }

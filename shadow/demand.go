@@ -24,7 +24,8 @@ type Demand struct {
 }
 
 // Sensitivity is what an elasticity makes of the change: tool by tool, the
-// calls that are admitted times (p1/p0)^ε. Tools that were free stay as they are.
+// calls that are admitted times (p1/p0)^ε, with the refunds as they are. Tools
+// that were free stay as they are.
 type Sensitivity struct {
 	Elasticity float64 `json:"elasticity"`
 	Change     float64 `json:"change"`     // of what is collected
@@ -81,7 +82,7 @@ func (t *Tally) demand() Demand {
 	all := t.markets()
 	d := Demand{Sensitivity: []Sensitivity{}, Tornado: tornado(all)}
 	for _, e := range elasticities {
-		s := Sensitivity{Elasticity: e, Tools: []Part{}}
+		s := Sensitivity{Elasticity: e, Tools: []Part{}, Change: float64(t.Sides[0].Refunds - t.Sides[1].Refunds)}
 		for i := range all {
 			m := &all[i]
 			left := m.volume(e)

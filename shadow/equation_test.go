@@ -37,6 +37,7 @@ func (x *traffic) call() *ledger.Call {
 	c.In, c.Observed = x.random.Int64N(5000), x.Shadow()
 	c.Limits = []journal.Limit{{Owner: journal.Account(c.Payer), Kind: journal.KeyRate, Max: 7, Window: time.Minute},
 		{Owner: journal.Account(c.Payer), Kind: journal.DailyCredits, Max: 60}}
+	c.Limits = append(c.Limits, ledger.PlanLimits(x.sheet.Plan(c.Plan), journal.Account(c.Payer))...)
 	return c
 }
 
@@ -106,6 +107,12 @@ rules:
 - match: {tool: dear}
   price: {per_call: 5, free: 3/day}
   tiers: {mode: volume, per: key/day, steps: [{to: 4, x: 1}, {x: 0.5}]}
+- match: {plan: pro, tool: plain}
+  price: {per_call: 1.5, per_kb_in: 0.25}
+  tiers: {per: key/month, steps: [{to: 10, x: 1}, {x: 0.75}]}
+plans:
+  free: {rate: 4/min, spend_cap: 25/day}
+  pro: {spend_cap: 300/month}
 `
 
 func sheet(t *testing.T, text string) *pricing.Sheet {
@@ -182,7 +189,7 @@ func TestItIsTheSameOnOneProcessorAndOnMany(t *testing.T) { // not parallel: it 
 	for _, n := range []int{1, 2, 4} {
 		before := runtime.GOMAXPROCS(n)
 		reports := must[[]*shadow.Report](t)(x.lab.Replay(ctx, shadow.ReplayRequest{Window: shadow.Window{To: x.now().Add(time.Hour)},
-			Candidates: []shadow.Candidate{{Name: "a", Sheet: flat(3)}, {Name: "b", Sheet: sheet(t, live)}, {Name: "c", Sheet: flat(9)}}}))
+			Candidates: []shadow.Candidate{{Name: "a", Sheet: flat(3)}, {Name: "b", Sheet: sheet(t, live)}, {Name: "c", Sheet: flat(9)}, {Name: "d", Sheet: sheet(t, planned)}}}))
 		runtime.GOMAXPROCS(before)
 		raw := string(must[[]byte](t)(json.Marshal(reports)))
 		if want == "" {

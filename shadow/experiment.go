@@ -115,6 +115,7 @@ type Options struct {
 	// Changed makes the sheet that is live now the one that calls are judged
 	// by; may be nil.
 	Changed func(context.Context) error
+	Version string       // of this program, for reports
 	Dir     string       // for the checkpoint file; empty: there is none
 	Log     *slog.Logger // nil: says nothing
 	Demo    bool         // what happened is made up; reports say so

@@ -1,6 +1,10 @@
 package shadow
 
-import "paygate/pricing"
+import (
+	"context"
+
+	"paygate/pricing"
+)
 
 // ProjectBills makes the projected part of bills that keys would have.
 func ProjectBills(live, cand []pricing.Credits, id func(int) string) Projected {
@@ -17,4 +21,12 @@ func (l *Lab) ResumedAt() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.saved
+}
+
+// Alarm tells of differences as Run does.
+func (l *Lab) Alarm(ctx context.Context, differs int) error {
+	l.mu.Lock()
+	l.w.differs = differs
+	l.mu.Unlock()
+	return l.tell(ctx)
 }

@@ -12,6 +12,7 @@ import (
 func TestTheFormsSayTheSame(t *testing.T) {
 	t.Parallel()
 	r := fives(t).report(t, "five")
+	r.Exact.Tools[0].Tool = "<b>&"
 	r.Exact.Keys[0].Name = "<script>alert(1)</script>|x"
 	page, err := r.HTML()
 	if err != nil {
@@ -27,13 +28,13 @@ func TestTheFormsSayTheSame(t *testing.T) {
 			t.Errorf("%q is missing", want)
 		}
 	}
-	if strings.Contains(string(page), "<script") || strings.Contains(text, "<script") || strings.Contains(string(page), "http") {
+	if strings.Contains(string(page), "<script") || strings.Contains(string(page), "<b>") || strings.Contains(text, "<script") || strings.Contains(string(page), "http") {
 		t.Error("the page has something of others in it")
 	}
 	if want := "The candidate would have collected 100 credits (exact) where live collects 80; 5 keys newly stopped, 20 attempts newly denied"; !strings.HasPrefix(r.Verdict(), want) {
 		t.Errorf("%s", r.Verdict())
 	}
-	for i, plot := range []fmt.Stringer{drawing(r.Waterfall()), drawing(r.Strip()), drawing(r.SurvivalPlot()), drawing(r.Fan())} {
+	for i, plot := range []fmt.Stringer{drawing(r.Waterfall()), drawing(r.Strip()), drawing(r.SurvivalPlot()), drawing(r.Fan()), drawing(r.DenialPlot()), drawing(r.HeatMap()), drawing(r.FrontierPlot()), drawing(r.BalanceFan())} {
 		d := xml.NewDecoder(strings.NewReader(plot.String()))
 		for {
 			if _, err := d.Token(); errors.Is(err, io.EOF) {

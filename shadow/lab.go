@@ -40,7 +40,8 @@ func (l *Lab) Run(ctx context.Context) error {
 		err = l.advance(ctx)
 		l.mu.Unlock()
 		if err == nil {
-			err = errors.Join(l.tell(ctx), l.save(false))
+			l.checkpoint()
+			err = l.tell(ctx)
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
 			return errors.Join(err, l.Close())
@@ -92,15 +93,65 @@ func (l *Lab) advance(ctx context.Context) error {
 	return nil
 }
 
-// walker begins a walk that follows the lab's events: candidates come and go
-// as they did. Calls outside a window do not count.
-func (l *Lab) walker(pairs map[string]*tracked, window Window) (*walker, error) {
+func (l *Lab) newWalker() (*walker, error) {
 	w, err := newWalker(l.o.Book.DB(), l.sheet)
 	if err != nil {
 		return nil, err
 	}
-	l.follow(w, pairs, window)
+	w.newest = l.o.Book.Journal().Last
 	return w, nil
+}
+
+// walker begins a walk that follows the lab's events: candidates come and go
+// as they did. Calls outside a window do not count.
+func (l *Lab) walker(pairs map[string]*tracked, window Window) (*walker, error) {
+	w, err := l.newWalker()
+	if err != nil {
+		return nil, err
+	}
+	l.follow(w, pairs, window)
+	if w.last > 0 {
+		l.late(w, pairs, window)
+	}
+	return w, nil
+}
+
+// late begins the candidates whose start is not in the journal any more where
+// the journal begins now: what they cover begins there, too.
+func (l *Lab) late(w *walker, pairs map[string]*tracked, window Window) {
+	first := time.Time{}
+	w.before = func(at time.Time) bool {
+		first = at
+		return true
+	}
+	w.onset = func() error {
+		all, err := l.Experiments()
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if !e.running() || e.Started == nil || !e.Started.Before(first) {
+				continue
+			}
+			if err := l.enter(w, pairs, window, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live}, first); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// enter begins a candidate in a walk.
+func (l *Lab) enter(w *walker, pairs map[string]*tracked, window Window, m mark, at time.Time) error {
+	sheet, err := l.sheet(m.Candidate)
+	if err != nil {
+		return fmt.Errorf("experiment %s: %w", m.Name, err)
+	}
+	if window.From.After(at) {
+		at = window.From
+	}
+	pairs[m.Name] = &tracked{mark: m, from: at, pair: w.begin(sheet, NewTally(at, window.To))}
+	return nil
 }
 
 // follow lets candidates come and go in a walk.
@@ -113,15 +164,9 @@ func (l *Lab) follow(w *walker, pairs map[string]*tracked, window Window) {
 		t := pairs[m.Name]
 		switch {
 		case e.Type == eventStarted:
-			sheet, err := l.sheet(m.Candidate)
-			if err != nil {
-				return fmt.Errorf("experiment %s: %w", m.Name, err)
+			if err := l.enter(w, pairs, window, m, e.At); err != nil {
+				return err
 			}
-			begin := e.At
-			if window.From.After(begin) {
-				begin = window.From
-			}
-			pairs[m.Name] = &tracked{mark: m, from: begin, pair: w.begin(sheet, NewTally(begin, window.To))}
 		case e.Type == eventStopped:
 			w.drop(t)
 		case e.Type == eventCanary || e.Type == eventPromoted:
@@ -231,7 +276,7 @@ func dollar(sheet *pricing.Sheet) pricing.Credits {
 func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	t := p.tally
 	r.Demo = l.o.Demo
-	r.Seed, r.LogDigest, r.LastSeq, r.SelfDifference = Seed, w.digest, w.last, w.differs
+	r.Seed, r.Version, r.LogDigest, r.LastSeq, r.SelfDifference = Seed, l.o.Version, w.digest, w.last, w.differs
 	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.coverage(), t.grade()
 	if last := l.o.Book.Journal().Last(); last > w.last {
 		r.Lag = last - w.last
@@ -291,7 +336,7 @@ func (l *Lab) Verify(ctx context.Context, raw []byte) (*Verified, error) {
 	if err != nil {
 		return nil, err
 	}
-	now.From, now.Lag = was.From, was.Lag
+	now.From, now.Lag, now.Version = was.From, was.Lag, was.Version
 	v := &Verified{Differences: []string{}}
 	again, err := json.Marshal(now)
 	if err != nil {

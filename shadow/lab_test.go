@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"paygate/pricing"
 	"paygate/shadow"
+	"paygate/store/journal"
 	"paygate/store/ledger"
 )
 
@@ -208,5 +210,86 @@ func TestWhatReplaysSayOfDeniedAgents(t *testing.T) {
 		if got := replay(test.what); got.Exact.Candidate.Collectable != test.want || got.SelfDifference != 0 {
 			t.Errorf("%+v: %d, want %d; %d differences", test.what, got.Exact.Candidate.Collectable, test.want, got.SelfDifference)
 		}
+	}
+}
+
+// A call that waits for input or for its task is one call, over a restart too,
+// and a clock that is set back makes no difference between live and its shadow.
+func TestCallsThatWaitAndClocksThatAreSetBack(t *testing.T) {
+	t.Parallel()
+	r := openRig(t, t.TempDir(), flat(2))
+	r.topup(t, "key_a", 12)
+	r.start(t, "five", "defaults: {per_call: 5}")
+	waits := r.begin(t, "key_a", "ask")
+	if err := r.Park(ctx, waits, r.now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r.later(-10 * time.Minute)
+	r.pay(t, "key_a", "echo")
+	r.later(time.Minute)
+	if c, ok := r.Parked(waits.ID); ok {
+		r.end(c, 10)
+	} else {
+		t.Fatal("the call is not there any more")
+	}
+	r.pay(t, "key_a", "echo")
+	rep := r.report(t, "five")
+	if rep.Attempts != 3 || rep.SelfDifference != 0 || rep.Exact.Live.Collectable != 6 || rep.Exact.Candidate.Collectable != 10 || rep.Exact.Newly.Attempts != 1 {
+		t.Errorf("%d attempts, %d differences, %+v %+v", rep.Attempts, rep.SelfDifference, rep.Exact.Live, rep.Exact.Candidate)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An alarm tells once when the shadow of live is not what live did.
+func TestADifferenceFromLiveIsAnAlarm(t *testing.T) {
+	t.Parallel()
+	r := fives(t)
+	if rep := r.report(t, "five"); rep.SelfDifference != 0 {
+		t.Fatal(rep.SelfDifference)
+	}
+	for range 2 {
+		if err := r.lab.Alarm(ctx, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events := must[[]*journal.Event](t)(r.Journal().Before(0, 10, func(e *journal.Event) bool { return e.Type == "shadow.self_difference" }))
+	if len(events) != 1 || !strings.Contains(string(events[0].Data), `"differences":3`) {
+		t.Errorf("%+v", events)
+	}
+	rep := r.report(t, "five")
+	for _, g := range rep.Guardrails {
+		if g.Name == "selfDifference" && g.Pass {
+			t.Error("a promotion may go on")
+		}
+	}
+}
+
+// Every policy is lived through when nobody says which is true.
+func TestAllPoliciesAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, flat(1))
+	r.topup(t, "key_a", 13)
+	for range 4 {
+		r.later(time.Second)
+		r.pay(t, "key_a", "deep")
+		r.pay(t, "key_a", "flat")
+	}
+	cand := pricing.FromTools(pricing.ToolPrice{PerCall: 1}, map[string]pricing.ToolPrice{"deep": {PerCall: 4}}, false)
+	reports := must[[]*shadow.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}},
+		WhatIf: &shadow.WhatIf{Policy: shadow.PolicyAll, TopUp: 5, Cheaper: map[string]string{"deep": "flat"}, Growth: map[string]float64{"*": 2}}}))
+	want := map[string]pricing.Credits{shadow.PolicySkip: 12, shadow.PolicyStopRun: 10, shadow.PolicyRetry: 12, shadow.PolicyTopUp: 20, shadow.PolicyCheaper: 13}
+	for _, rep := range reports {
+		w := rep.WhatIf
+		if rep.Exact.Candidate.Collectable != want[w.Policy] || rep.SelfDifference != 0 || rep.Projected.Growth.Keys != 2 || len(rep.Frontier) != 6 {
+			t.Errorf("%s: %+v, %+v", w.Policy, rep.Exact.Candidate, rep.Projected.Growth)
+		}
+		if denied := rep.Exact.Candidate.Denied; w.Policy == shadow.PolicyCheaper && denied >= reports[0].Exact.Candidate.Denied {
+			t.Errorf("a cheaper tool is denied as often: %d", denied)
+		}
+	}
+	if len(reports) != 5 {
+		t.Errorf("%d reports", len(reports))
 	}
 }

@@ -29,6 +29,18 @@ func (r *Report) Verdict() string {
 
 func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
 
+// percentOf is percent of a number or of a pointer to one, as templates have
+// them.
+func percentOf(x any) string {
+	switch x := x.(type) {
+	case *float64:
+		return percent(*x)
+	case float64:
+		return percent(x)
+	}
+	return "–"
+}
+
 func maybe(x *float64, format string) string {
 	if x == nil {
 		return "–"
@@ -44,8 +56,8 @@ func (r *Report) Markdown() string {
 	if r.Demo {
 		b.WriteString("**Demo: the calls are made up.**\n\n")
 	}
-	fmt.Fprintf(&b, "| | |\n|---|---|\n| live sheet | `%.12s` |\n| candidate | `%.12s` |\n| window | %s – %s |\n| grade | %s |\n| coverage | %s of %d attempts |\n| self-difference | %d |\n| seed | %d |\n| log digest | `%.12s` (act %d) |\n\n",
-		r.Live, r.Candidate, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Grade, percent(r.Coverage), r.Attempts, r.SelfDifference, r.Seed, r.LogDigest, r.LastSeq)
+	fmt.Fprintf(&b, "| | |\n|---|---|\n| live sheet | `%.12s` |\n| candidate | `%.12s` |\n| window | %s – %s |\n| grade | %s |\n| coverage | %s of %d attempts |\n| self-difference | %d |\n| seed | %d |\n| version | %s |\n| log digest | `%.12s` (act %d) |\n\n",
+		r.Live, r.Candidate, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Grade, percent(r.Coverage), r.Attempts, r.SelfDifference, r.Seed, cell(r.Version), r.LogDigest, r.LastSeq)
 	fmt.Fprintf(&b, "## Exact: the recorded calls\n\n| | potential | collectable | admitted | denied |\n|---|--:|--:|--:|--:|\n| live | %d | %d | %d | %d |\n| candidate | %d | %d | %d | %d |\n\n",
 		e.Live.Potential, e.Live.Collectable, e.Live.Admitted, e.Live.Denied, e.Candidate.Potential, e.Candidate.Collectable, e.Candidate.Admitted, e.Candidate.Denied)
 	c := e.Change
@@ -66,9 +78,9 @@ func (r *Report) Markdown() string {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("## Tools\n\n| tool | calls | live | candidate | per success | margin |\n|---|--:|--:|--:|--:|--:|\n")
-	for _, t := range e.Tools {
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %d |\n", cell(t.Tool), t.Calls, t.Live, t.Candidate, maybe(t.PricePerSuccess, "%.2f"), t.Margin)
+	r.beside(&b)
+	if r.Trial != nil {
+		fmt.Fprintf(&b, "\n## The experiment\n\n%s\n", r.Trial.Verdict)
 	}
 	b.WriteString("\n## Guardrails\n\n| | value | limit | | blocks |\n|---|--:|--:|---|---|\n")
 	for _, g := range r.Guardrails {
@@ -95,11 +107,42 @@ func (r *Report) projected(b *strings.Builder) {
 	if p.AffordToLose != nil {
 		fmt.Fprintf(b, "%s of the volume may go before the candidate collects less than live. ", percent(*p.AffordToLose))
 	}
-	b.WriteString("\n\n| elasticity | change |\n|--:|--:|\n")
+	if p.BreakEven != nil {
+		fmt.Fprintf(b, "It breaks even at an elasticity of %.2f. ", *p.BreakEven)
+	}
+	if p.MustStay != nil {
+		fmt.Fprintf(b, "%s of the calls that were free must stay. ", percent(*p.MustStay))
+	}
+	if g := p.Growth; g != nil {
+		fmt.Fprintf(b, "With %.0f keys (synthetic, drawn of those there are): %.0f [%.0f, %.0f] where live collects %.0f. ", g.Keys, g.Candidate.Estimate, g.Candidate.Low, g.Candidate.High, g.Live.Estimate)
+	}
+	b.WriteString(p.Advice)
+	b.WriteString("\n\n| elasticity | change | margin |\n|--:|--:|--:|\n")
 	for _, s := range p.Sensitivity {
-		fmt.Fprintf(b, "| %.2f | %+.0f |\n", s.Elasticity, s.Change)
+		fmt.Fprintf(b, "| %.2f | %+.0f | %.0f |\n", s.Elasticity, s.Change, s.Margin)
 	}
 	b.WriteString("\n")
+}
+
+// beside has tools, reasons and candidates, each sheet in a column or row.
+func (r *Report) beside(b *strings.Builder) {
+	b.WriteString("## Tools\n\n| tool | calls | live | candidate | per success, live | per success | margin, live | margin |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, t := range r.Exact.Tools {
+		fmt.Fprintf(b, "| %s | %d | %d | %d | %s | %s | %d | %d |\n", cell(t.Tool), t.Calls, t.Live, t.Candidate, maybe(t.PerSuccessLive, "%.2f"), maybe(t.PricePerSuccess, "%.2f"), t.MarginLive, t.Margin)
+	}
+	if len(r.Exact.Leakage) > 0 {
+		b.WriteString("\n## What is not collected, by why it is denied\n\n| reason | live | candidate |\n|---|--:|--:|\n")
+		for _, l := range r.Exact.Leakage {
+			fmt.Fprintf(b, "| %s | %d | %d |\n", cell(l.Reason), l.Live, l.Candidate)
+		}
+	}
+	b.WriteString("\n## Candidates beside each other\n\n| | collects | newly denied | bill shock | margin | |\n|---|--:|--:|--:|--:|---|\n")
+	for _, p := range r.Frontier {
+		fmt.Fprintf(b, "| %s | %d | %s | %s | %d | %s |\n", cell(p.Name), p.Collectable, percent(p.NewlyDenied), percent(p.Shock), p.Margin, map[bool]string{true: "another one is better in all"}[p.Dominated])
+	}
+	if w := &r.Projected.Runway; w.Refused == "" {
+		fmt.Fprintf(b, "\n## How long balances last\n\nHalf of the keys that spend: %s days. %d keys are empty within a week, %d within 30 days, if nothing is added.\n", maybe(w.MedianDays, "%.1f"), w.EmptyBy7, w.EmptyBy30)
+	}
 }
 
 // keyTables has the ten keys that win most and the ten that lose most.

@@ -33,6 +33,7 @@ const (
 	PolicyRetry   = "retry"     // comes back, in vain
 	PolicyTopUp   = "top-up"    // is paid after all: the most that can be collected
 	PolicyCheaper = "downgrade" // is made to a cheaper tool, where one is named
+	PolicyAll     = "all"       // each of them, one after the other: nobody knows which is true
 )
 
 // Policies names what a denied call may do.
@@ -52,8 +53,8 @@ func (w *WhatIf) validate() error {
 		return nil
 	}
 	switch {
-	case w.Policy != "" && !slices.Contains(Policies(), w.Policy):
-		return badInput("policy %q is not one of %s", w.Policy, strings.Join(Policies(), ", "))
+	case w.Policy != "" && w.Policy != PolicyAll && !slices.Contains(Policies(), w.Policy):
+		return badInput("policy %q is not one of %s, %s", w.Policy, strings.Join(Policies(), ", "), PolicyAll)
 	case w.Grant < 0 || w.TopUp < 0 || w.Grant > pricing.MaxCredits || w.TopUp > pricing.MaxCredits:
 		return badInput("grant and topUp are whole credits from 0 to %d", pricing.MaxCredits)
 	case w.Policy == PolicyCheaper && len(w.Cheaper) == 0:

@@ -20,7 +20,7 @@ type Candidate struct {
 // past. Wallets begin as they were at its start.
 type ReplayRequest struct {
 	ID         string      // to ask for its progress and cancel it by; may be empty
-	Candidates []Candidate // at most MostRunning
+	Candidates []Candidate // at most MostRunning; each as often as there are policies, for PolicyAll
 	Window     Window
 	WhatIf     *WhatIf
 }
@@ -28,10 +28,8 @@ type ReplayRequest struct {
 // Replay lives through the journal and gives a report for each candidate, in
 // their order.
 func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
-	if n := len(in.Candidates); n == 0 || n > MostRunning {
-		return nil, badInput("a replay tries 1 to %d candidates, not %d", MostRunning, n)
-	}
-	if err := in.WhatIf.validate(); err != nil {
+	tries, err := in.tries()
+	if err != nil {
 		return nil, err
 	}
 	ctx, progress, end, err := l.runs.begin(ctx, in.ID)
@@ -42,7 +40,7 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
-	w, err := newWalker(l.o.Book.DB(), l.sheet)
+	w, err := l.newWalker()
 	if err != nil {
 		return nil, err
 	}
@@ -56,10 +54,10 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 		if from.IsZero() {
 			from = w.at
 		}
-		for _, c := range in.Candidates {
-			p := w.begin(c.Sheet, NewTally(in.Window.From, to))
-			if in.WhatIf != nil {
-				p.policy = newPolicy(*in.WhatIf, p.cand)
+		for _, t := range tries {
+			p := w.begin(t.Sheet, NewTally(in.Window.From, to))
+			if t.whatIf != nil {
+				p.policy = newPolicy(*t.whatIf, p.cand)
 			}
 		}
 		return nil
@@ -77,25 +75,61 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 	if len(w.pairs) == 0 {
 		return nil, badInput("nothing was recorded at or after %s", from.Format(time.RFC3339))
 	}
-	return l.replayed(w, in, from, to)
+	return l.replayed(w, in.Window, tries, [2]time.Time{from, to})
+}
+
+// try is one candidate with one guess of how callers react.
+type try struct {
+	Candidate
+	whatIf *WhatIf
+}
+
+// tries are the candidates, each under every policy when PolicyAll is asked for.
+func (in *ReplayRequest) tries() ([]try, error) {
+	if err := in.WhatIf.validate(); err != nil {
+		return nil, err
+	}
+	var out []try
+	for _, c := range in.Candidates {
+		if in.WhatIf == nil || in.WhatIf.Policy != PolicyAll {
+			out = append(out, try{c, in.WhatIf})
+			continue
+		}
+		for _, policy := range Policies() {
+			if policy == PolicyCheaper && len(in.WhatIf.Cheaper) == 0 {
+				continue
+			}
+			w := *in.WhatIf
+			w.Policy = policy
+			out = append(out, try{c, &w})
+		}
+	}
+	if n := len(out); n == 0 || n > MostRunning {
+		return nil, badInput("a replay lives through 1 to %d candidates at a time, not %d; every policy counts as one", MostRunning, n)
+	}
+	return out, nil
 }
 
 // replayed makes the reports of a walk that has ended.
-func (l *Lab) replayed(w *walker, in ReplayRequest, from, to time.Time) ([]*Report, error) {
+func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Time) ([]*Report, error) {
 	live, err := l.liveHash()
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
 	var out []*Report
 	points := []Point{w.pairs[0].tally.livePoint()}
-	for i, c := range in.Candidates {
+	for i, c := range tries {
 		p := w.pairs[i]
-		r := &Report{Name: c.Name, Live: live, Candidate: c.Sheet.Hash(), From: from, To: to}
-		if in.Window.From.IsZero() {
+		r := &Report{Name: c.Name, Live: live, Candidate: c.Sheet.Hash(), From: between[0], To: between[1]}
+		if window.From.IsZero() {
 			r.From = p.tally.First
 		}
 		l.fill(r, w, p, c.Sheet)
-		points = append(points, p.tally.point(mark{Name: c.Name, Candidate: c.Sheet.Hash()}, dollar(c.Sheet)))
+		name := c.Name
+		if c.whatIf != nil && c.whatIf.Policy != "" {
+			name += " (" + c.whatIf.Policy + ")"
+		}
+		points = append(points, p.tally.point(mark{Name: name, Candidate: c.Sheet.Hash()}, dollar(c.Sheet)))
 		out = append(out, r)
 	}
 	points = frontier(points)

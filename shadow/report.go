@@ -20,6 +20,7 @@ type Report struct {
 	From           time.Time   `json:"from"`
 	To             time.Time   `json:"to"`
 	Seed           uint64      `json:"seed"`
+	Version        string      `json:"version"` // of the program that made it
 	LogDigest      string      `json:"logDigest"`
 	LastSeq        uint64      `json:"lastSeq"` // the last act that is in the report
 	Grade          string      `json:"grade"`   // A: shadow mode; B: charged, few denied; C: demand is censored

@@ -204,7 +204,7 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
-	w, err := newWalker(l.o.Book.DB(), l.sheet)
+	w, err := l.newWalker()
 	if err != nil {
 		return nil, err
 	}

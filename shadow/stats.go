@@ -22,6 +22,8 @@ const NeededPayers = 20
 type Projected struct {
 	Lift    *Interval `json:"lift"` // of what is collectable; null when Refused says why
 	Refused string    `json:"refused"`
+	// Resamples is how often payers were drawn for the intervals.
+	Resamples int `json:"resamples"`
 	// LeaveOneOut is how far the lift moves when any one key is left out.
 	LeaveOneOut *Interval `json:"leaveOneOut"`
 	// Change is the change in credits by bootstrap-t.
@@ -43,7 +45,7 @@ type Interval = stats.Interval
 // none; never the call.
 func (t *Tally) project() Projected {
 	b := t.payers()
-	p := Projected{Demand: t.demand(), LeaveOneOut: b.LeaveOneOut(), Weeks: t.weeks()}
+	p := Projected{Demand: t.demand(), LeaveOneOut: b.LeaveOneOut(), Weeks: t.weeks(), Resamples: stats.Resamples(len(b.Live))}
 	p.ByWeek = stats.Weekly(p.weekly(), Seed)
 	live, cand := stats.Effective(b.Live), stats.Effective(b.Cand)
 	switch k := min(live, cand); {

@@ -15,6 +15,7 @@ type Status struct {
 	Attempts       int             `json:"attempts"`
 	Coverage       float64         `json:"coverage"`
 	Lag            uint64          `json:"lag"` // acts of the journal that are not in yet
+	LagSeconds     float64         `json:"lagSeconds"`
 	SelfDifference int             `json:"selfDifference"`
 	LiveCredits    pricing.Credits `json:"liveCredits"`      // collectable
 	Credits        pricing.Credits `json:"candidateCredits"` // collectable
@@ -66,7 +67,7 @@ func (l *Lab) status(all []*Experiment) []Status {
 	for _, e := range all {
 		s := Status{Experiment: *e, Coverage: 1, SelfDifference: l.w.differs}
 		if last := l.o.Book.Journal().Last(); last > l.w.last {
-			s.Lag = last - l.w.last
+			s.Lag, s.LagSeconds = last-l.w.last, max(0, l.o.Now().Sub(l.w.at).Seconds())
 		}
 		if t := l.pairs[e.Name]; t != nil {
 			tally := t.pair.tally

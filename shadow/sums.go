@@ -114,7 +114,7 @@ func (l *Lab) refill(ctx context.Context) error {
 		s.cols, s.kept = newColumns(l.o.Book.Journal().Last()), map[sumKey][]pricing.Credits{}
 	}
 	s.read = now
-	return s.cols.fill(ctx.Done(), l.o.Book.DB())
+	return s.cols.fill(ctx, l.o.Book.DB(), newPause(l.o.Book.Journal().Last))
 }
 
 // rest forgets the columns when nobody has asked for a while.
@@ -128,10 +128,10 @@ func (s *summing) rest(now time.Time) {
 
 func (s *summing) of(list []*pricing.Sheet, w Window) *Sums {
 	out, c := &Sums{Tools: []ToolSum{}, Credits: make([]pricing.Credits, len(list))}, s.cols
-	all := c.volumes(w, out)
+	calls := c.count(w, out)
 	tools := map[string]int{}
 	for g := range c.groups {
-		if all[g].calls == 0 {
+		if calls[g] == 0 {
 			continue
 		}
 		name := c.groups[g].call.Tool
@@ -141,11 +141,11 @@ func (s *summing) of(list []*pricing.Sheet, w Window) *Sums {
 			tools[name] = i
 			out.Tools = append(out.Tools, ToolSum{Tool: name, Credits: make([]pricing.Credits, len(list))})
 		}
-		out.Tools[i].Calls += int(all[g].calls)
+		out.Tools[i].Calls += calls[g]
 	}
 	for n, sheet := range list {
-		for g, credits := range s.sheet(sheet, w, all) {
-			if all[g].calls > 0 {
+		for g, credits := range s.sheet(sheet, w) {
+			if calls[g] > 0 {
 				out.Tools[tools[c.groups[g].call.Tool]].Credits[n] += credits
 				out.Credits[n] += credits
 			}
@@ -155,33 +155,35 @@ func (s *summing) of(list []*pricing.Sheet, w Window) *Sums {
 	return out
 }
 
-// volume is how much there is of a group: all that a linear price needs.
-type volume struct{ calls, in, out pricing.Credits }
-
-func (c *columns) volumes(w Window, out *Sums) []volume {
-	all := make([]volume, len(c.groups))
+// count counts the calls of each group.
+func (c *columns) count(w Window, out *Sums) []int {
+	calls := make([]int, len(c.groups))
 	first, last := int64(0), int64(0)
-	c.inside(w, func(k *chunk, from, to int) {
+	c.inside(w, func(_ int, k *chunk, from, to int) {
 		if out.Calls == 0 {
 			first, last = k.at[from], k.at[from]
 		}
 		out.Calls += to - from
 		for i := from; i < to; i++ {
-			v := &all[k.group[i]]
-			v.calls++
-			v.in += pricing.Credits((k.in[i] + 1023) / 1024)
-			v.out += pricing.Credits((k.out[i] + 1023) / 1024)
+			calls[k.group[i]]++
 			first, last = min(first, k.at[i]), max(last, k.at[i])
 		}
 	})
 	if out.Calls > 0 {
 		out.From, out.To = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC()
 	}
-	return all
+	return calls
+}
+
+// terms are how the calls of one group are priced.
+type terms struct {
+	pricing.Affine
+	straight bool // by Affine
+	none     bool // not at all
 }
 
 // sheet is what each group costs under one sheet.
-func (s *summing) sheet(sheet *pricing.Sheet, w Window, all []volume) []pricing.Credits {
+func (s *summing) sheet(sheet *pricing.Sheet, w Window) []pricing.Credits {
 	key := sumKey{sheet.Hash(), w.From.UnixMilli(), w.To.UnixMilli(), s.cols.last}
 	if kept, ok := s.kept[key]; ok {
 		return kept
@@ -189,59 +191,71 @@ func (s *summing) sheet(sheet *pricing.Sheet, w Window, all []volume) []pricing.
 	if len(s.kept) >= keptSums {
 		clear(s.kept)
 	}
-	out := make([]pricing.Credits, len(all))
-	var other []bool // groups whose calls must be priced one by one
-	for g := range all {
-		f := &s.cols.groups[g]
-		if all[g].calls == 0 || f.none {
-			continue
+	groups, alone := make([]terms, len(s.cols.groups)), false
+	for g := range groups {
+		t, f := &groups[g], &s.cols.groups[g]
+		if t.none = f.none; !t.none {
+			t.Affine, t.straight = sheet.Affine(&f.call)
+			alone = alone || !t.straight
 		}
-		p, ok := sheet.Linear(&f.call)
-		if !ok {
-			if other == nil {
-				other = make([]bool, len(all))
-			}
-			other[g] = true
-			continue
-		}
-		out[g] = p.PerCall*all[g].calls + p.PerKBIn*all[g].in + p.PerKBOut*all[g].out
 	}
-	if other != nil {
-		s.cols.each(sheet, w, other, out)
-	}
+	out := s.cols.price(sheet, w, groups, alone)
 	s.kept[key] = out
 	return out
 }
 
-// each prices calls one by one. Each worker has payers of its own, so that
-// their counters need no lock and come out the same for any number of workers.
-func (c *columns) each(sheet *pricing.Sheet, w Window, groups []bool, out []pricing.Credits) {
+// price adds up what calls cost. Each worker has chunks of its own for prices
+// that go straight, and payers of its own for the others, so that their
+// counters need no lock and come out the same for any number of workers.
+func (c *columns) price(sheet *pricing.Sheet, w Window, groups []terms, alone bool) []pricing.Credits {
 	workers := max(1, min(runtime.GOMAXPROCS(0), 8))
 	sums := make([][]pricing.Credits, workers)
 	var busy sync.WaitGroup
 	for n := range workers {
-		busy.Go(func() { sums[n] = c.part(sheet, w, groups, [2]uint32{uint32(n), uint32(workers)}) })
+		busy.Go(func() {
+			sums[n] = make([]pricing.Credits, len(groups))
+			c.straight(w, groups, [2]int{n, workers}, sums[n])
+			if alone {
+				c.alone(sheet, w, groups, [2]uint32{uint32(n), uint32(workers)}, sums[n])
+			}
+		})
 	}
 	busy.Wait()
-	for _, sum := range sums {
+	out := sums[0]
+	for _, sum := range sums[1:] {
 		for g, credits := range sum {
 			out[g] += credits
 		}
 	}
+	return out
 }
 
-// part is one worker's: it takes payer share[0] of every share[1].
-func (c *columns) part(sheet *pricing.Sheet, w Window, groups []bool, share [2]uint32) []pricing.Credits {
-	out := make([]pricing.Credits, len(groups))
+// straight prices chunk share[0] of every share[1].
+func (c *columns) straight(w Window, groups []terms, share [2]int, out []pricing.Credits) {
+	c.inside(w, func(n int, k *chunk, from, to int) {
+		if n%share[1] != share[0] {
+			return
+		}
+		for i := from; i < to; i++ {
+			g := k.group[i]
+			if t := &groups[g]; t.straight {
+				out[g] += t.Due(int64(k.in[i]), int64(k.out[i]), int64(k.took[i]))
+			}
+		}
+	})
+}
+
+// alone prices calls one by one, those of payer share[0] of every share[1].
+func (c *columns) alone(sheet *pricing.Sheet, w Window, groups []terms, share [2]uint32, out []pricing.Credits) {
 	calls := make([]pricing.Call, len(groups))
 	for g := range calls {
 		calls[g] = c.groups[g].call
 	}
 	usage := make([]pricing.Usage, len(c.payers))
-	c.inside(w, func(k *chunk, from, to int) {
+	c.inside(w, func(_ int, k *chunk, from, to int) {
 		for i := from; i < to; i++ {
 			g, payer := k.group[i], k.payer[i]
-			if !groups[g] || payer%share[1] != share[0] {
+			if groups[g].straight || groups[g].none || payer%share[1] != share[0] {
 				continue
 			}
 			call, u := &calls[g], &usage[payer]
@@ -257,5 +271,4 @@ func (c *columns) part(sheet *pricing.Sheet, w Window, groups []bool, share [2]u
 			}
 		}
 	})
-	return out
 }

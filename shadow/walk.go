@@ -39,6 +39,7 @@ type walker struct {
 	refunds func(seq uint64, n pricing.Credits) // sees what was given back of calls; may be nil
 	before  func(time.Time) bool                // says that onset is due; nil: it is not wanted
 	onset   func() error
+	newest  func() uint64 // act on disk: while it moves, the walk rests now and then; may be nil
 
 	last    uint64    // acts up to here are in
 	at      time.Time // of the newest act
@@ -54,6 +55,15 @@ func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
 		return nil, fmt.Errorf("shadow: %w", err)
 	}
 	w.real.Takes = notObserved
+	if w.last == 0 {
+		return w, nil
+	}
+	if w.would, err = ledger.FirstWould(db, w.then); err != nil { // the journal was trimmed
+		return nil, fmt.Errorf("shadow: %w", err)
+	}
+	if w.would != nil {
+		w.would.Takes = observed
+	}
 	return w, nil
 }
 
@@ -76,6 +86,9 @@ func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64))
 			if seq := block.First + uint64(i); seq > w.last {
 				w.act(&block.Acts[i])
 			}
+			if len(w.next.steps) >= mostSteps {
+				w.hand()
+			}
 		}
 		w.hand()
 		w.last, w.digest = block.Last, hex.EncodeToString(digest[:])
@@ -94,6 +107,10 @@ func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64))
 	return nil
 }
 
+// mostSteps bounds what candidates are handed at a time, for blocks that are
+// very long.
+const mostSteps = 2048
+
 // ahead is how many blocks are read before they are needed.
 const ahead = 8
 
@@ -106,6 +123,7 @@ func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Siz
 	}
 	ctx, stop := context.WithCancel(ctx)
 	blocks, failed := make(chan read, ahead), make(chan error, 1)
+	rests := newPause(w.newest)
 	go func() {
 		defer close(blocks)
 		failed <- journal.Blocks(ctx.Done(), w.db, w.last, func(raw []byte) (bool, error) {
@@ -115,6 +133,7 @@ func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Siz
 			}
 			select {
 			case blocks <- read{block, sha256.Sum256(raw)}:
+				rests.after(ctx, len(block.Acts))
 				return true, nil
 			case <-ctx.Done():
 				return false, nil
@@ -131,6 +150,45 @@ func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Siz
 	for range blocks { // until the reader has ended
 	}
 	return errors.Join(err, <-failed)
+}
+
+// pause lets a walk take no more than its share beside the calls: it rests after
+// a number of acts when others have come meanwhile.
+type pause struct {
+	newest func() uint64
+	seen   int
+	last   uint64
+}
+
+const (
+	restAfter = 8000 // acts
+	rest      = 20 * time.Millisecond
+)
+
+func newPause(newest func() uint64) *pause {
+	p := &pause{newest: newest}
+	if newest != nil {
+		p.last = newest()
+	}
+	return p
+}
+
+func (p *pause) after(ctx context.Context, acts int) {
+	if p.seen += acts; p.newest == nil || p.seen < restAfter {
+		return
+	}
+	p.seen = 0
+	last := p.newest()
+	quiet := last == p.last
+	if p.last = last; quiet {
+		return
+	}
+	t := time.NewTimer(rest)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // batch is acts that candidates have yet to live through, and what reality's

@@ -13,8 +13,13 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Resamples is how often the bootstrap draws.
-const Resamples = 2000
+// Resamples is how often the bootstrap draws from a number of payers: 2,000
+// times, and less often from so many that it would take seconds and hardly
+// change a bound.
+func Resamples(payers int) int {
+	const often, fewest, draws = 2000, 200, 40_000_000
+	return max(fewest, min(often, draws/max(1, payers)))
+}
 
 // Interval is an estimate with its 95 % bounds.
 type Interval struct {
@@ -68,8 +73,8 @@ func (b Bills) LeaveOneOut() *Interval {
 // Lift draws payers with replacement: percentiles of the lift.
 func (b Bills) Lift(seed uint64) *Interval {
 	random := rand.New(rand.NewPCG(seed, uint64(len(b.Live))))
-	lifts := make([]float64, 0, Resamples)
-	for range Resamples {
+	lifts := make([]float64, 0, Resamples(len(b.Live)))
+	for range cap(lifts) {
 		live, cand := 0.0, 0.0
 		for range b.Live {
 			k := random.IntN(len(b.Live))
@@ -116,8 +121,8 @@ func Mean(d []float64, seed uint64) *Interval {
 	}
 	root := math.Sqrt(float64(n))
 	random := rand.New(rand.NewPCG(seed, uint64(n)+1))
-	ts, draw := make([]float64, 0, Resamples), make([]float64, n)
-	for range Resamples {
+	ts, draw := make([]float64, 0, Resamples(n)), make([]float64, n)
+	for range cap(ts) {
 		for k := range draw {
 			draw[k] = d[random.IntN(n)]
 		}
@@ -151,7 +156,7 @@ func (b Bills) Resampled(growth []float64, seed uint64) (live, cand *Interval) {
 	for k, g := range growth {
 		expected[0], expected[1] = expected[0]+g*b.Live[k], expected[1]+g*b.Cand[k]
 	}
-	for range Resamples / 5 {
+	for range Resamples(n) / 5 {
 		s := [2]float64{}
 		for range n {
 			k, _ := slices.BinarySearch(places, random.Float64()*total)

@@ -164,7 +164,7 @@ func (t Trial) Elasticity(p0, p1 float64, seed uint64) *Interval {
 	}
 	random := rand.New(rand.NewPCG(seed, uint64(len(y))+3))
 	var draws []float64
-	for range Resamples {
+	for range Resamples(len(y)) {
 		q := means(func(int) int { return random.IntN(len(y)) })
 		if e := ArcElasticity(p0, p1, q[0], q[1]); e != nil {
 			draws = append(draws, *e)

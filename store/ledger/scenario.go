@@ -103,6 +103,16 @@ func FirstScenario(db *store.DB, sheet func(*journal.Call) *pricing.Sheet) (*Sce
 	return &Scenario{Sheet: sheet, books: f.real, open: newUnderWay()}, a.Seq, nil
 }
 
+// FirstWould is FirstScenario with shadow mode's books; nil when the kept
+// journal does not begin in shadow mode.
+func FirstWould(db *store.DB, sheet func(*journal.Call) *pricing.Sheet) (*Scenario, error) {
+	f, _, err := newRefold(db, &Proof{})
+	if err != nil || f.would == nil {
+		return nil, err
+	}
+	return &Scenario{Sheet: sheet, books: f.would, open: newUnderWay()}, nil
+}
+
 // Key is what the scenario's books say of a key.
 func (s *Scenario) Key(id string, at *journal.Event) Key { return s.books.key(id, at.At) }
 

@@ -96,6 +96,7 @@ func (w *World) shadowWhatIf(r *remote) *cobra.Command {
 	var grant, topUp int64
 	var policy string
 	var retries, perDay int
+	var cheaper map[string]string
 	cmd := w.action(r, "what-if [NAME]", "The same calls with other wallets, and agents that go on in other ways when they are denied", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		body, err := sheet.body(args)
 		if err != nil {
@@ -105,6 +106,8 @@ func (w *World) shadowWhatIf(r *remote) *cobra.Command {
 		policies := []string{"skip", "stop-run", "retry", "top-up"}
 		if policy != "" {
 			policies = []string{policy}
+		} else if len(cheaper) > 0 {
+			policies = append(policies, "downgrade")
 		}
 		var rows []whatIfRow
 		for _, p := range policies {
@@ -114,6 +117,8 @@ func (w *World) shadowWhatIf(r *remote) *cobra.Command {
 				given["topUp"], given["perDay"] = topUp, perDay
 			case "retry":
 				given["retries"] = retries
+			case "downgrade":
+				given["cheaper"] = cheaper
 			}
 			body["whatIf"] = given
 			row, err := whatIf(ctx, c, p, body)
@@ -127,9 +132,10 @@ func (w *World) shadowWhatIf(r *remote) *cobra.Command {
 	cmd.Example = "  paygate shadow what-if pro\n  paygate shadow what-if pro --grant 500\n  paygate shadow what-if --sheet dearer.yaml --policy top-up --top-up 1000 --per-day 3"
 	f := cmd.Flags()
 	f.Int64Var(&grant, "grant", 0, "credits that every wallet begins with in addition")
-	f.StringVar(&policy, "policy", "", "only one of skip, stop-run, retry and top-up (default all of them, to bracket what nobody can know)")
+	f.StringVar(&policy, "policy", "", "only one of skip, stop-run, retry, top-up and downgrade (default all of them, to bracket what nobody can know)")
 	f.Int64Var(&topUp, "top-up", 0, "top-up: credits at a time (default what a call lacks)")
 	f.IntVar(&perDay, "per-day", 0, "top-up: at most so often a day and key (default always)")
+	f.StringToStringVar(&cheaper, "cheaper", nil, "downgrade: the tool that is called instead of one that is too dear, such as deep_search=search")
 	f.IntVar(&retries, "retries", 3, "retry: how often a denied call comes back")
 	sheet.flags(cmd)
 	span.flags(cmd)
