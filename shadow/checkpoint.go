@@ -26,7 +26,7 @@ import (
 const CheckpointFile = "shadow.db"
 
 const (
-	form       = 2               // of a checkpoint; another one is not read
+	form       = 3               // of a checkpoint; another one is not read
 	saveEvery  = 5 * time.Second // at least
 	saveShare  = 20              // and at most one part in so many of the time
 	partBytes  = 1 << 20
