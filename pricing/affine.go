@@ -33,7 +33,7 @@ func (a *Affine) Due(in, out, ms int64) Credits {
 func (s *Sheet) Affine(c *Call) (Affine, bool) {
 	denied := c.Outcome == Denied
 	if s.rules == nil {
-		if !denied && c.free(s.refund) {
+		if c.Repeated || !denied && c.free(s.refund) {
 			return Affine{}, true
 		}
 		t := s.Tool(c.Tool)

@@ -25,7 +25,7 @@ func price(t *rapid.T) pricing.Price {
 func anyCall(t *rapid.T) pricing.Call {
 	return pricing.Call{Tool: rapid.SampledFrom([]string{"a", "b", "ab"}).Draw(t, "tool"), In: rapid.Int64Range(0, 1<<20).Draw(t, "in"), Out: rapid.Int64Range(0, 1<<20).Draw(t, "out"),
 		Took: time.Duration(rapid.Int64Range(0, 100_000).Draw(t, "ms")) * time.Millisecond, At: time.Unix(rapid.Int64Range(1e9, 2e9).Draw(t, "at"), 0),
-		Outcome: rapid.SampledFrom([]pricing.Outcome{pricing.OK, pricing.Failed, pricing.Lost, pricing.Denied}).Draw(t, "outcome"), Cached: rapid.Bool().Draw(t, "cached")}
+		Outcome: rapid.SampledFrom([]pricing.Outcome{pricing.OK, pricing.Failed, pricing.Lost, pricing.Denied}).Draw(t, "outcome"), Cached: rapid.Bool().Draw(t, "cached"), Repeated: rapid.IntRange(0, 3).Draw(t, "repeated") == 0}
 }
 
 func compile(t *rapid.T, s pricing.Spec) *pricing.Sheet {
@@ -42,7 +42,7 @@ func TestChargesAreExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, c := price(t), anyCall(t)
 		p.Min, p.Max = 0, 0
-		c.Outcome, c.Cached = pricing.OK, false
+		c.Outcome, c.Cached, c.Repeated = pricing.OK, false, false
 		x := pricing.Decimal(rapid.Int64Range(0, 3_000_000).Draw(t, "x"))
 		p.Tiers = &pricing.Tiers{Mode: pricing.Graduated, Per: "ever", Steps: []pricing.Step{{X: x}}}
 		got, _ := pricing.Rate(&c, compile(t, pricing.Spec{Defaults: p}), &pricing.Usage{})

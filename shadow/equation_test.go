@@ -37,6 +37,10 @@ func (x *traffic) call() *ledger.Call {
 	c.In, c.Observed = x.random.Int64N(5000), x.Shadow()
 	c.Limits = []journal.Limit{{Owner: journal.Account(c.Payer), Kind: journal.KeyRate, Max: 7, Window: time.Minute},
 		{Owner: journal.Account(c.Payer), Kind: journal.DailyCredits, Max: 60}}
+	if x.random.IntN(8) == 0 { // the answer to an earlier one, given again
+		c.Repeated, c.Limits = true, nil
+		return c
+	}
 	c.Limits = append(c.Limits, ledger.PlanLimits(x.sheet.Plan(c.Plan), journal.Account(c.Payer))...)
 	return c
 }
@@ -105,7 +109,7 @@ rules:
 - match: {tool: out}
   price: {per_call: 1, per_kb_out: 0.3, per_second: 0.2, max: 6}
 - match: {tool: dear}
-  price: {per_call: 5, free: 3/day}
+  price: {per_call: 5, free: 3/day, retry: charge}
   tiers: {mode: volume, per: key/day, steps: [{to: 4, x: 1}, {x: 0.5}]}
 - match: {plan: pro, tool: plain}
   price: {per_call: 1.5, per_kb_in: 0.25}

@@ -302,7 +302,7 @@ func (w *walker) compare(verdicts []ledger.Verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		c := v.Call
-		live := (c.AdmitSeq != 0 || c.Repeated) && (!c.Observed || len(c.Reasons) == 0)
+		live := c.AdmitSeq != 0 && (!c.Observed || len(c.Reasons) == 0)
 		same := !v.Imputed && v.Admitted == live && v.Quote == c.Quote
 		if v.Ended && v.Admitted {
 			same = same && v.Paid == c.Charged+c.Would && v.Short == c.Shortfall && v.Counted

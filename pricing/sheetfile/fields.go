@@ -125,9 +125,6 @@ func (r *reader) retry(n *filetree.Node, field string) string {
 		return pricing.RetryFree
 	}
 	r.oneOf(n, field, word, pricing.RetryFree, pricing.RetryCharged, "free_within DURATION")
-	if word == pricing.RetryCharged {
-		r.warn(n, field, "the gateway answers a repeated request before it asks for credits, so it is never charged", "")
-	}
 	return word
 }
 

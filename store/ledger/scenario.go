@@ -128,8 +128,6 @@ func (s *Scenario) Act(a journal.Act) []Verdict {
 	case a.Event.Call == nil:
 		s.event(a.Event)
 	case !s.takes(a.Event.Call):
-	case a.Event.Call.Repeated && a.Event.Call.AdmitSeq == 0:
-		return s.repeated(a.Event.Call)
 	case a.Event.Call.AdmitSeq == 0:
 		return s.refused(a.Event.Call)
 	default:
@@ -168,14 +166,6 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 			s.open.put(promise{call: v.Call, quote: v.Quote, admitted: v.Admitted, reasons: v.Reasons, instead: v.Instead})
 		}
 	}
-	return out
-}
-
-// repeated takes a call that got an earlier one's answer: nobody was asked for
-// credits, so it is as free here.
-func (s *Scenario) repeated(c *journal.Call) []Verdict {
-	out := s.verdicts(1)
-	out[0] = Verdict{Call: c, Ended: true, Admitted: true, Counted: true}
 	return out
 }
 
