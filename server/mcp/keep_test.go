@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,5 +185,77 @@ func TestAClientThatDoesNotReadIsNotWaitedFor(t *testing.T) {
 	}
 	if err := e.Shutdown(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// slow is an answer that is written while a test looks at it.
+type slow struct {
+	*httptest.ResponseRecorder
+	mu sync.Mutex
+}
+
+func (w *slow) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ResponseRecorder.Write(p)
+}
+
+func (w *slow) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Body.String()
+}
+
+func TestAQuietStreamIsKeptAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := mcp.New(mcp.Options{Handler: pass{}, Backend: &server{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`))
+		r.Header.Set("Content-Type", "application/json")
+		begun := httptest.NewRecorder()
+		e.ServeHTTP(begun, r)
+		ctx, hangUp := context.WithCancel(t.Context())
+		get := httptest.NewRequestWithContext(ctx, http.MethodGet, "/mcp", nil)
+		get.Header.Set("Mcp-Session-Id", begun.Header().Get("Mcp-Session-Id"))
+		get.Header.Set("Accept", "text/event-stream")
+		w := &slow{ResponseRecorder: httptest.NewRecorder()}
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			e.ServeHTTP(w, get)
+		}()
+		time.Sleep(46 * time.Second)
+		if n := strings.Count(w.text(), ": keep-alive\n\n"); n != 3 {
+			t.Errorf("%d signs of life in 46 seconds, want 3: %q", n, w.text())
+		}
+		time.Sleep(2 * time.Hour)
+		if e.Sessions() != 1 {
+			t.Error("a session whose stream is read has ended as idle")
+		}
+		hangUp()
+		<-over
+		if err := e.Shutdown(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestASessionHasSoManyStreamsAndNoMore(t *testing.T) {
+	t.Parallel()
+	s := &server{answer: func(ctx context.Context, _ *conversation, _ *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
+		during(notification(1))
+		<-ctx.Done()
+		return nil, mcp.ErrLost
+	}}
+	g := serve(t, s, func(o *mcp.Options) { o.Limits.Streams = 2 })
+	id := g.session()
+	first := next(t, bufio.NewReader(g.do(http.MethodPost, toolCall, "Mcp-Session-Id", id).Body))
+	get := func() int {
+		return g.do(http.MethodGet, "", "Mcp-Session-Id", id, "Last-Event-ID", first.id).StatusCode
+	}
+	if a, b, c := get(), get(), get(); a != 200 || b != 200 || c != 409 {
+		t.Errorf("three streams where two may be: %d %d %d", a, b, c)
 	}
 }

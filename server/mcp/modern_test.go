@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -109,6 +111,26 @@ func TestRoundsOfOneCall(t *testing.T) {
 	}
 	if status, body := call(after, "a", `{"n":1}`, state); status != 200 || !strings.Contains(body, `"complete"`) || <-resumed != "hold 7" {
 		t.Errorf("the second round: %d %s", status, body)
+	}
+}
+
+func TestAStateEndsWithItsTime(t *testing.T) {
+	t.Parallel()
+	var now atomic.Int64
+	s := &server{modern: true, answer: func(_ context.Context, _ *conversation, m *mcp.Message, _ func(*mcp.Message)) (*mcp.Message, error) {
+		if m.Method == "tools/list" {
+			return result(`{"tools":[]}`), nil
+		}
+		return result(`{"resultType":"input_required","requestState":"its own"}`), nil
+	}}
+	g := serve(t, s, func(o *mcp.Options) { o.Now = func() time.Time { return time.Unix(now.Load(), 0) } })
+	_, body := g.modern("tools/call", `"name":"a"`, "Mcp-Name", "a")
+	again := `"name":"a","inputResponses":{},"requestState":` + gjson.Get(body, "result.requestState").Raw
+	for at, want := range map[int64]int{599: 200, 601: 400} {
+		now.Store(at)
+		if status, text := g.modern("tools/call", again, "Mcp-Name", "a"); status != want {
+			t.Errorf("after %d seconds: %d %s, want %d", at, status, text, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	"paygate/server/mcp"
 )
@@ -78,8 +79,8 @@ func (r *routes) logging() *call {
 
 // broadcast gives m to every conversation that it concerns. The caller holds mu.
 func (r *routes) broadcast(m *mcp.Message) {
-	if r.shared && m.Method == "notifications/tasks/status" {
-		return // a task is one caller's, and nothing says whose; nobody may rely on being told
+	if r.shared && m.Method != "notifications/resources/updated" && !strings.HasSuffix(m.Method, "/list_changed") {
+		return // a task, or whatever else, is one caller's, and nothing says whose
 	}
 	var who map[*view]bool
 	if r.shared && m.Method == "notifications/resources/updated" {

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -22,8 +23,12 @@ type talk struct {
 	asking bool   // behind newer.mu: such a call runs, or waits for its client
 }
 
-// mostIdle is how many extra conversations without a call are kept.
-const mostIdle = 2
+// Each extra conversation may be a process: mostExtra is how many one caller
+// can have, mostIdle how many without a call are kept.
+const (
+	mostExtra = 8
+	mostIdle  = 2
+)
 
 func capsOf(m *mcp.Message) string {
 	if caps := meta(m, "clientCapabilities"); caps.IsObject() {
@@ -55,9 +60,7 @@ func (c *newer) alone(ctx context.Context, m *mcp.Message) (t *talk, leave func(
 		return t, func() {}, err
 	}
 	if t = c.claim(t.caps); t == nil {
-		c.opening.Lock()
-		t, err = c.open(ctx, m, true)
-		c.opening.Unlock()
+		t, err = c.openExtra(ctx, m)
 	}
 	if err != nil { // as many as there may be: with the others, then, where a question may find nobody
 		t, err = c.shared(ctx, m)
@@ -107,6 +110,25 @@ func (c *newer) claim(caps string) *talk {
 		return true
 	})
 	return t
+}
+
+var errEnough = errors.New("the caller has as many conversations as it may")
+
+func (c *newer) openExtra(ctx context.Context, m *mcp.Message) (*talk, error) {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	c.mu.Lock()
+	extra := 0
+	for _, t := range c.talks {
+		if t.extra {
+			extra++
+		}
+	}
+	c.mu.Unlock()
+	if extra >= mostExtra {
+		return nil, errEnough
+	}
+	return c.open(ctx, m, true)
 }
 
 // leave frees a conversation; an extra one ends if there are enough of them.
