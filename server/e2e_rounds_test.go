@@ -2,9 +2,11 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"paygate/testdata/fake"
@@ -112,7 +114,31 @@ func TestSeveralCallsOfAnAgentAskAtOnce(t *testing.T) {
 					t.Errorf("%+v %s", a.Error, a.Result)
 				}
 			}
-			if got := g.account(k); got.Held != 0 || got.Spent != 8 {
+			var all sync.WaitGroup
+			var pids sync.Map
+			for i := range 8 { // half of them ask, and nothing says which
+				who := fmt.Sprint("call ", i)
+				mine := g.connect(t, newestRevision, k.Key)
+				all.Go(func() {
+					tool, want := "sleep", ""
+					if i%2 == 0 {
+						tool, want = "twice", "Ada"
+					}
+					a, words := mine.tool(tool, map[string]any{"who": who, "ms": 300})
+					var said fake.Said
+					if err := json.Unmarshal([]byte(words), &said); err != nil || said.Who != who || !strings.Contains(words, want) {
+						t.Errorf("%s: %+v %s", who, a.Error, words)
+					}
+					pids.Store(said.Pid, true)
+				})
+			}
+			all.Wait()
+			n := 0
+			pids.Range(func(any, any) bool { n++; return true })
+			if n != 1 {
+				t.Errorf("%d processes for one agent", n)
+			}
+			if got := g.account(k); got.Held != 0 || got.Spent != 24 {
 				t.Errorf("at the end: %+v", got)
 			}
 		})

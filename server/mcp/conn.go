@@ -39,9 +39,6 @@ type Opened struct {
 	Conn
 	Modern bool     // the era spoken on Conn
 	Init   *Message // the server's answer to initialize or server/discover
-	// Streams says that a question of the server comes with the call that it
-	// belongs to. Where it does not, one call at a time can be asked about.
-	Streams bool
 }
 
 // Backend gives conversations with the servers behind the gateway. Package

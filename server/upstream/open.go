@@ -82,7 +82,7 @@ func (s *server) join(l link, about *mcp.Message, modern bool, d mcp.Dial) (*mcp
 	}
 	v.greeted = true
 	s.enlist(v, nil)
-	return &mcp.Opened{Conn: v, Modern: modern, Init: about, Streams: l.table().streams}, nil
+	return &mcp.Opened{Conn: v, Modern: modern, Init: about}, nil
 }
 
 // enlist remembers a conversation until it ends.
@@ -139,7 +139,7 @@ func (s *server) ownConversation(ctx context.Context, m *main, d mcp.Dial) (*mcp
 			return true
 		})
 	}
-	return &mcp.Opened{Conn: v, Init: about, Streams: l.table().streams}, nil
+	return &mcp.Opened{Conn: v, Init: about}, nil
 }
 
 // explainCall keeps a refusal of the server as it is, for the client to read,
@@ -272,6 +272,9 @@ func (s *server) fill(sl *slot, key, caller string, init *mcp.Message) {
 	}
 	if err == nil {
 		sl.link, sl.about, err = s.dial(ctx, false, init, true)
+	}
+	if err == nil && caller != "" {
+		sl.link.table().belongsToOne()
 	}
 	s.mu.Lock()
 	late, both := s.closed, s.era == modern

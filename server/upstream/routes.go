@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"paygate/server/mcp"
 )
@@ -24,10 +25,14 @@ type routes struct {
 	last  uint64
 	calls map[uint64]*call
 	asks  map[uint64]ask
+	doubt []*mcp.Message // questions of which it is not known yet whose they are
+	later *time.Timer    // ends their doubt; nil: nothing waits
 	views map[*view]struct{}
 	tasks map[uint64]json.RawMessage // progress tokens that live on in tasks
 	subs  map[string]map[*view]bool  // who subscribed to a resource; kept when shared
 	ended error                      // why nothing goes any more
+
+	oneCaller bool // whoever shares the connection is the same caller
 }
 
 // call is a request under way.
@@ -50,7 +55,8 @@ type call struct {
 type ask struct {
 	theirs json.RawMessage
 	view   *view
-	call   *call // nil: it belongs to no call
+	call   *call        // nil: it belongs to no call
+	asked  *mcp.Message // as the server sent it, where call is a guess
 }
 
 func newRoutes(max int, shared bool) *routes {
@@ -86,8 +92,8 @@ func (r *routes) end(c *call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.calls, c.id)
-	if len(r.asks) > 0 {
-		maps.DeleteFunc(r.asks, func(_ uint64, a ask) bool { return a.call == c })
+	if len(r.asks) > 0 || len(r.doubt) > 0 {
+		r.leave(c)
 	}
 	if c.token == nil || len(r.tasks) >= 1024 {
 		return
@@ -102,6 +108,9 @@ func (r *routes) end(c *call) {
 func (r *routes) lose(err error, over chan struct{}) {
 	r.mu.Lock()
 	r.ended = err
+	if r.later != nil {
+		r.later.Stop()
+	}
 	close(over)
 	calls := slices.Collect(maps.Values(r.calls))
 	views := slices.Collect(maps.Keys(r.views))
@@ -221,6 +230,10 @@ func (r *routes) request(m *mcp.Message, hint *call) (reply *mcp.Message) {
 	v := r.onlyView()
 	if c != nil {
 		v = c.view
+	}
+	if c == nil && hint == nil && r.oneCaller && r.queue(m) {
+		r.mu.Unlock()
+		return nil
 	}
 	if v == nil || c == nil && v.other == nil {
 		r.mu.Unlock()

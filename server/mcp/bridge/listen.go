@@ -54,7 +54,7 @@ func (c *newer) listen(ctx context.Context, m *mcp.Message, during func(*mcp.Mes
 	if !e.asked.IsObject() || during == nil {
 		return nil, &mcp.Error{Code: mcp.CodeInvalidParams, Message: "params.notifications must say what to listen to"}
 	}
-	inner, err := c.shared(ctx, m)
+	inner, err := c.talk(ctx, m)
 	if err != nil {
 		return nil, err
 	}

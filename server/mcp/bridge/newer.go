@@ -44,15 +44,14 @@ func (c *newer) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Messa
 	if state := gjson.GetBytes(m.Params, "requestState"); strings.HasPrefix(state.Str, ownState) {
 		return c.goOn(ctx, m, state.Str, during)
 	}
-	t, leave, err := c.alone(ctx, m)
+	t, err := c.talk(ctx, m)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.setLevel(ctx, t, m); err != nil {
-		leave()
 		return nil, err
 	}
-	res, err := c.ask(ctx, t, leave, m, during)
+	res, err := c.ask(ctx, t, m, during)
 	if err == nil && res.Error != nil && res.Error.Code == visitPage {
 		return visits(m, res)
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -17,11 +15,7 @@ import (
 
 // legacy is a server of the old era; each conversation with it runs the script.
 type legacy struct {
-	streams bool
-	answer  func(ctx context.Context, c *chat, m *mcp.Message, during func(*mcp.Message)) *mcp.Message
-
-	mu    sync.Mutex
-	chats []*chat
+	answer func(ctx context.Context, c *chat, m *mcp.Message, during func(*mcp.Message)) *mcp.Message
 }
 
 type chat struct {
@@ -33,17 +27,8 @@ type chat struct {
 
 func (s *legacy) Open(_ context.Context, d mcp.Dial) (*mcp.Opened, error) {
 	c := &chat{s: s, dial: d, told: make(chan *mcp.Message, 10), gone: make(chan struct{})}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.chats = append(s.chats, c)
 	about := `{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true},"tasks":{}},"serverInfo":{"name":"old","version":"1"}}`
-	return &mcp.Opened{Conn: c, Init: &mcp.Message{Result: json.RawMessage(about)}, Streams: s.streams}, nil
-}
-
-func (s *legacy) open() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.chats)
+	return &mcp.Opened{Conn: c, Init: &mcp.Message{Result: json.RawMessage(about)}}, nil
 }
 
 func (c *chat) Call(ctx context.Context, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
@@ -114,37 +99,6 @@ func TestDiscoverIsMadeOfTheGreeting(t *testing.T) {
 		"capabilities.tasks": "", `_meta.io\.modelcontextprotocol/serverInfo.name`: "old"} {
 		if have := gjson.GetBytes(got, path).String(); have != want {
 			t.Errorf("%s is %q, want %q: %s", path, have, want, got)
-		}
-	}
-}
-
-// Where a server cannot say which call it asks about, calls that wait must not
-// be on one conversation; where it can, one is enough.
-func TestCallsThatAskDoNotMeet(t *testing.T) {
-	t.Parallel()
-	for streams, want := range map[bool]int{false: 1 + 3, true: 1 + 1} {
-		s := &legacy{streams: streams, answer: asking}
-		o := fresh(t, s)
-		var states []string
-		for range 3 {
-			res := do(t, o, "tools/call", `"name":"t"`)
-			states = append(states, gjson.GetBytes(res.Result, "requestState").Raw)
-		}
-		if n := s.open(); n != want {
-			t.Errorf("three calls that wait: %d conversations, want %d", n, want)
-		}
-		if streams {
-			continue
-		}
-		for i, state := range states {
-			res := do(t, o, "tools/call", fmt.Sprintf(`"name":"t","requestState":%s,"inputResponses":{"q1":{"n":%d}}`, state, i))
-			if got := gjson.GetBytes(res.Result, "told.n").Int(); got != int64(i) {
-				t.Errorf("call %d was told %d: %s", i, got, res.Result)
-			}
-		}
-		do(t, o, "tools/call", `"name":"t"`)
-		if n := s.open(); n != want {
-			t.Errorf("after they ended: %d conversations, want %d", n, want)
 		}
 	}
 }

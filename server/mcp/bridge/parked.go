@@ -73,15 +73,14 @@ func (l *lot) take(id string) *parked {
 
 // ask begins a call. It goes on over several requests of the client, so it has
 // a life of its own.
-func (c *newer) ask(ctx context.Context, inner *talk, leave func(), m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
+func (c *newer) ask(ctx context.Context, inner *talk, m *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &parked{inner: inner, cancel: cancel, ended: make(chan struct{}), asked: map[string]*mcp.Message{}, news: make(chan struct{}, 1), during: during}
 	var hear func(*mcp.Message) // nil for what no server asks about: it must not hide whom a question is for
-	if inner.Streams || questionable(m.Method) {
+	if questionable(m.Method) {
 		hear = func(n *mcp.Message) { p.hear(life, m, n) }
 	}
 	go func() {
-		defer leave()
 		defer cancel()
 		defer close(p.ended)
 		p.result, p.err = inner.Call(life, request(m), hear)
