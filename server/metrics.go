@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"net/http"
 	"sync"
 
@@ -19,7 +20,7 @@ type counters struct {
 	registry                                 *prometheus.Registry
 	lab                                      *prometheus.Registry // what candidates do; for admins only
 	calls, charged, denied, limited, refunds *prometheus.CounterVec
-	requests                                 *prometheus.CounterVec
+	traffic                                  *traffic
 	took                                     *prometheus.HistogramVec
 	gate                                     prometheus.Histogram
 
@@ -41,8 +42,8 @@ func newCounters(s *Server) *counters {
 	c.charged = vec("paygate_credits_charged_total", "Credits charged by tool.", "tool")
 	c.denied = vec("paygate_denials_total", "Calls refused by reason.", "reason")
 	c.limited = vec("paygate_rate_limit_hits_total", "Calls refused by a rate limit, by tool.", "tool")
-	c.refunds = vec("paygate_refunds_total", "Credits refunded by tool.", "tool")
-	c.requests = vec("paygate_http_requests_total", "HTTP requests.", "method", "path", "status")
+	c.refunds = vec("paygate_refunds_total", "Calls that failed and were not charged what they had promised, by tool.", "tool")
+	c.traffic = newTraffic(vec("paygate_http_requests_total", "HTTP requests.", "method", "path", "status"))
 	c.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paygate_call_seconds", Help: "How long calls took, by outcome.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}, []string{"outcome"})
 	c.gate = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "paygate_gate_seconds", Help: "What the gateway itself added.", Buckets: prometheus.ExponentialBuckets(0.00005, 2, 14)})
 	c.registry.MustRegister(c.took, c.gate)
@@ -57,6 +58,21 @@ func newCounters(s *Server) *counters {
 	gauge("paygate_held_credits", "Credits promised to calls and reservations.", func() float64 { return float64(s.book.Totals().Held) })
 	gauge("paygate_calls_in_flight", "Calls admitted and not ended.", func() float64 { return float64(s.book.Totals().Open) })
 	return c
+}
+
+// event counts what has happened since start.
+func (c *counters) event(e *journal.Event) {
+	switch {
+	case e.Call != nil:
+		c.call(e.Call)
+	case e.Type == journal.TypeDropped: // a flood of refusals, counted and not recorded one by one
+		var byReason map[string]float64
+		if json.Unmarshal(e.Data, &byReason) == nil {
+			for reason, n := range byReason {
+				c.denied.WithLabelValues(report.Identifier(reason)).Add(n)
+			}
+		}
+	}
 }
 
 // call counts a call of the journal that has happened since start.
@@ -75,6 +91,9 @@ func (c *counters) call(call *journal.Call) {
 	c.calls.WithLabelValues(tool, status).Inc()
 	if call.Charged > 0 {
 		c.charged.WithLabelValues(tool).Add(float64(call.Charged))
+	}
+	if (call.Outcome == pricing.Failed || call.Outcome == pricing.Lost) && call.Quote > 0 && call.Charged == 0 && !call.Observed {
+		c.refunds.WithLabelValues(tool).Inc()
 	}
 	c.took.WithLabelValues(call.Outcome.String()).Observe(call.Took.Seconds())
 	c.gate.Observe(call.Gate.Seconds())

@@ -18,9 +18,10 @@ func (s *Server) routes() []api.Route {
 func (s *Server) mount() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.HTTPErrorHandler = func(err error, c echo.Context) {
-		s.front.fail(c.Response(), c.Request(), api.NotFound("Not found"))
-	}
+	nothing := s.counters.traffic.count("other", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.front.fail(w, r, api.NotFound("Not found"))
+	}))
+	e.HTTPErrorHandler = func(_ error, c echo.Context) { nothing.ServeHTTP(c.Response(), c.Request()) }
 	byPath, order := map[string][]api.Route{}, []string{}
 	for _, r := range s.routes() {
 		if byPath[r.Path] == nil {
@@ -29,9 +30,9 @@ func (s *Server) mount() http.Handler {
 		byPath[r.Path] = append(byPath[r.Path], r)
 	}
 	for _, path := range order {
-		e.Any(path, echo.WrapHandler(s.front.serve(byPath[path])))
+		e.Any(path, echo.WrapHandler(s.counters.traffic.count(path, s.front.serve(byPath[path]))))
 	}
-	agents := s.front.wrap(http.HandlerFunc(s.serveAgents))
+	agents := s.front.wrap(s.counters.traffic.count("/mcp", http.HandlerFunc(s.serveAgents)))
 	others := s.front.wrap(e)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/mcp" {

@@ -210,8 +210,8 @@ func (s *Server) watch() {
 	s.loops.Go(func() { // what people watch: the sums of now, and metrics, which begin at 0 with the process
 		for e := range j.Tail(s.ctx, s.follower.After(j)) {
 			s.follower.See(e)
-			if e.Call != nil && e.Seq > begin {
-				s.counters.call(e.Call)
+			if e.Seq > begin {
+				s.counters.event(e)
 			}
 		}
 	})
@@ -267,7 +267,8 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 // Run serves until ctx ends, then lets the calls under way finish. It returns
 // when everything has ended.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: s.handler, BaseContext: func(net.Listener) context.Context { return s.endpoint.Base() }, ReadHeaderTimeout: s.opts.Static.HeaderTimeout, IdleTimeout: s.opts.Static.KeepAlive,
+	srv := &http.Server{Handler: s.handler, BaseContext: func(net.Listener) context.Context { return s.endpoint.Base() }, ReadHeaderTimeout: s.opts.Static.HeaderTimeout,
+		ReadTimeout: s.opts.Static.RequestTimeout, IdleTimeout: s.opts.Static.KeepAlive,
 		ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: 64 << 10}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
