@@ -103,6 +103,9 @@ func (s *Server) health(context.Context, api.None) (healthOut, error) {
 			out.Status = "degraded"
 		}
 	}
+	if s.book.Trouble() != nil {
+		out.Status, out.Books = "degraded", "cannot be written (is the disk full?): new calls are refused until they can"
+	}
 	if w.maintenance != "" {
 		out.Status = "maintenance"
 	}
@@ -131,8 +134,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 		connected = connected || st.State == upstream.Ready || st.State == upstream.Slow
 	}
 	out := readyOut{Timestamp: s.opts.Now().UTC(), Checks: map[string]bool{"backendConnected": connected,
-		"notDraining": !s.draining.Load(), "notMaintenance": s.world.Load().maintenance == ""}}
-	out.Ready = out.Checks["backendConnected"] && out.Checks["notDraining"] && out.Checks["notMaintenance"]
+		"notDraining": !s.draining.Load(), "notMaintenance": s.world.Load().maintenance == "", "booksWritable": s.book.Trouble() == nil}}
+	out.Ready = true
+	for _, ok := range out.Checks {
+		out.Ready = out.Ready && ok
+	}
 	status := http.StatusOK
 	if !out.Ready {
 		status = http.StatusServiceUnavailable

@@ -50,6 +50,9 @@ type Options struct {
 	Environ []string
 	Version string
 	Demo    bool // the data is made up; it is labelled wherever it shows
+	// Fault is asked before every commit and its error fails it: a full disk in
+	// tests. Nil never fails.
+	Fault func() error
 }
 
 // Server is the gateway. Make it with New, serve with Run, end with Close.
@@ -110,7 +113,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 
 func (s *Server) openState(ctx context.Context) error {
 	compactIfWorthIt(s.opts.Static.StateDir, s.opts.Log)
-	db, err := store.Open(s.opts.Static.StateDir, store.Options{})
+	db, err := store.Open(s.opts.Static.StateDir, store.Options{Fault: s.opts.Fault})
 	if err != nil {
 		return err
 	}

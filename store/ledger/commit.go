@@ -116,6 +116,9 @@ func (b *Book) waiting() int {
 	return len(b.queue)
 }
 
+// Trouble is why the books cannot be written now; nil when they can.
+func (b *Book) Trouble() error { return b.broken() }
+
 func (b *Book) broken() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
