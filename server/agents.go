@@ -13,6 +13,7 @@ import (
 	"paygate/server/gate"
 	"paygate/server/keys"
 	"paygate/server/mcp"
+	"paygate/store/ledger"
 )
 
 // agents answers what agents ask at /mcp. It is the mcp.Handler: the endpoint
@@ -188,6 +189,9 @@ func failure(err error) error {
 	}
 	if errors.Is(err, mcp.ErrLost) {
 		return &mcp.Error{Code: mcp.CodeInternal, Message: err.Error()}
+	}
+	if errors.Is(err, ledger.ErrUnavailable) || errors.Is(err, ledger.ErrBusy) {
+		return &mcp.Error{Code: mcp.CodeInternal, Message: "the gateway cannot record calls now, so it serves none; this one was not charged, try again in a moment"}
 	}
 	return err
 }

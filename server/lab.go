@@ -23,7 +23,7 @@ func (s *Server) experiments() []api.Route {
 		api.Handle("POST", "/admin/shadow/start", api.Admin, "Shadow a candidate from now on", s.shadowStart),
 		api.Handle("POST", "/admin/shadow/stop", api.Admin, "End an experiment; its report stays", s.shadowStop),
 		api.Handle("GET", "/admin/shadow/diff", api.Viewer, "What a candidate changes of the live prices", s.shadowDiff),
-		api.RawRoute("GET", "/admin/shadow/report", api.Viewer, "What a candidate would have meant (format json, markdown, html, csv)", s.shadowReport),
+		api.RawRoute("GET", "/admin/shadow/report", api.Viewer, "What a candidate would have meant (format json, markdown, html, csv)", s.shadowReport).As("application/json", "text/markdown", "text/html", "text/csv").Reads("name", "from", "to", "format"),
 		api.Handle("GET", "/admin/shadow/statement", api.Viewer, "What one key would have paid, call by call", s.shadowStatement),
 		api.Handle("GET", "/admin/shadow/experiment", api.Viewer, "How callers react to a candidate that some of them pay by", s.shadowTrial),
 		api.Handle("POST", "/admin/shadow/sums", api.Viewer, "What the newest calls would cost under several sheets, limits and wallets aside", s.shadowSums),

@@ -33,7 +33,7 @@ func (s *Server) operate() []api.Route {
 		api.Handle("GET", "/admin/servers/stderr", api.Viewer, "Read what an MCP server wrote to its standard error", s.serverStderr),
 		api.Handle("GET", "/admin/backup", api.Admin, "Keys and balances as a snapshot, with hashes instead of secrets", s.snapshot),
 		api.Handle("POST", "/admin/restore", api.Admin, "Make the keys of a snapshot", s.keys.Restore),
-		api.RawRoute("GET", "/admin/backup/state", api.Admin, "Download a backup of the whole state", s.backup),
+		api.RawRoute("GET", "/admin/backup/state", api.Admin, "Download a backup of the whole state", s.backup).As("application/zstd"),
 	}
 }
 

@@ -17,12 +17,12 @@ func (s *Server) public() []api.Route {
 	return []api.Route{
 		api.Handle("GET", "/", api.Public, "What this gateway is and where its parts are", s.index).Any(),
 		api.Handle("GET", "/health", api.Public, "Whether the gateway and its servers are well", s.health),
-		api.RawRoute("GET", "/ready", api.Public, "Whether calls would be served now", s.ready).Any(),
+		api.RawRoute("GET", "/ready", api.Public, "Whether calls would be served now", s.ready).As("application/json").Any(),
 		api.Handle("GET", "/info", api.Public, "How the gateway is set up", s.info),
 		api.Handle("GET", "/pricing", api.Public, "What every tool costs", s.pricing).Any(),
-		api.RawRoute("GET", "/robots.txt", api.Public, "Nothing here is for robots", s.robots).Any(),
+		api.RawRoute("GET", "/robots.txt", api.Public, "Nothing here is for robots", s.robots).As("text/plain").Any(),
 		api.Handle("GET", "/.well-known/mcp-payment", api.Public, "How calls are paid", s.payment).Any(),
-		api.RawRoute("GET", "/.well-known/mcp.json", api.Public, "This server's card", s.card).Any(),
+		api.RawRoute("GET", "/.well-known/mcp.json", api.Public, "This server's card", s.card).As("application/json").Any(),
 	}
 }
 

@@ -232,3 +232,15 @@ func (n Number) Or(def, least, most int64) int64 {
 	}
 	return n.Floor(least, most)
 }
+
+// Text is a text, or null, that can be told apart from one that was left out.
+type Text struct {
+	Given bool
+	Value string // empty for null
+}
+
+// UnmarshalJSON reads null as no text.
+func (t *Text) UnmarshalJSON(raw []byte) error {
+	t.Given = true
+	return json.Unmarshal(raw, &t.Value)
+}

@@ -44,6 +44,8 @@ type Route struct {
 	Summary      string
 	Status       int          // of a good answer
 	In, Out      reflect.Type // nil for raw routes and where there is none
+	Media        []string     // what a raw route answers with, for its description
+	Params       []string     // what a raw route reads of the query, for its description
 	AnyMethod    bool         // it answers whatever method it is asked with, as old clients do
 
 	// Do answers with a value that becomes JSON. Raw answers by itself: event
@@ -92,6 +94,18 @@ func (r Route) Created() Route {
 // Any lets the route answer whatever method it is asked with. It must only read.
 func (r Route) Any() Route {
 	r.AnyMethod = true
+	return r
+}
+
+// As says what a raw route answers with.
+func (r Route) As(media ...string) Route {
+	r.Media = media
+	return r
+}
+
+// Reads says what a raw route reads of the query.
+func (r Route) Reads(params ...string) Route {
+	r.Params = params
 	return r
 }
 

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"time"
@@ -290,20 +289,8 @@ func (d *Directory) setIPs(ctx context.Context, in ipsIn) (ipsOut, error) {
 
 type aliasIn struct {
 	keyIn
-	Alias given `json:"alias"` // null or "" takes the alias away
-	Clear bool  `json:"clear"` // the same
-}
-
-// given is a text or null, or was left out.
-type given struct {
-	said bool
-	text string
-}
-
-// UnmarshalJSON reads null as no text.
-func (g *given) UnmarshalJSON(raw []byte) error {
-	g.said = true
-	return json.Unmarshal(raw, &g.text)
+	Alias api.Text `json:"alias"` // null or "" takes the alias away
+	Clear bool     `json:"clear"` // the same
 }
 
 type aliasOut struct {
@@ -319,8 +306,8 @@ func (d *Directory) setAlias(ctx context.Context, in aliasIn) (aliasOut, error) 
 	}
 	alias := ""
 	switch {
-	case in.Alias.said:
-		alias = cutText(in.Alias.text, 100)
+	case in.Alias.Given:
+		alias = cutText(in.Alias.Value, 100)
 	case !in.Clear:
 		return aliasOut{}, api.BadRequest("Missing alias: a name, or null to take it away")
 	}

@@ -87,7 +87,7 @@ type listIn struct {
 
 func (in *listIn) paged() bool {
 	return in.Limit.Given || in.Offset.Given || in.SortBy != "" || in.Order != "" || in.Active != "" || in.Suspended != "" || in.Expired != "" ||
-		in.NamePrefix != "" || in.MinCredits.Given || in.MaxCredits.Given || in.Search != ""
+		in.NamePrefix != "" || in.Group != nil || in.MinCredits.Given || in.MaxCredits.Given || in.Search != ""
 }
 
 type page struct {
@@ -144,7 +144,7 @@ func (d *Directory) pick(in listIn) []*entry {
 	var out []*entry
 	for _, e := range d.all() {
 		k := e.key
-		if in.Namespace != "" && k.Namespace != in.Namespace || !is(in.Active, !k.Revoked) || !is(in.Suspended, k.Suspended) || !is(in.Expired, k.expired(now)) ||
+		if in.Namespace != "" && k.Namespace != in.Namespace || in.Group != nil && k.Group != *in.Group || !is(in.Active, !k.Revoked) || !is(in.Suspended, k.Suspended) || !is(in.Expired, k.expired(now)) ||
 			!strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(in.NamePrefix)) || search != "" && !k.matches(search) {
 			continue
 		}

@@ -41,17 +41,17 @@ func New(o Options) *Reports { return &Reports{opts: o, Inspector: newInspector(
 // Routes are the reports' operations.
 func (p *Reports) Routes() []api.Route {
 	return []api.Route{
-		api.RawRoute("GET", "/usage", api.Viewer, "Every call, as JSON or CSV", p.usage),
+		api.RawRoute("GET", "/usage", api.Viewer, "Every call, as JSON or CSV", p.usage).As("application/json", "text/csv").Reads("since", "namespace", "format", "after", "limit"),
 		api.Handle("GET", "/requests", api.Viewer, "The request log, newest first", p.requests),
-		api.RawRoute("GET", "/requests/export", api.Viewer, "The request log as JSON or CSV", p.exportRequests),
+		api.RawRoute("GET", "/requests/export", api.Viewer, "The request log as JSON or CSV", p.exportRequests).As("application/json", "text/csv").Reads("key", "tool", "status", "since", "until", "format", "limit"),
 		api.Handle("GET", "/tools/stats", api.Viewer, "How tools are used", p.toolStats),
 		api.Handle("GET", "/keys/usage", api.Viewer, "Read how a key was used", p.ofOneKey),
 		api.Handle("GET", "/keys/credit-history", api.Viewer, "Read how a key's balance came about", p.creditHistory),
 		api.Handle("GET", "/balance/history", api.Key, "Read how one's own balance came about", p.ownHistory),
 		api.Handle("GET", "/audit", api.Viewer, "The audit trail, newest first", p.audit),
-		api.RawRoute("GET", "/audit/export", api.Viewer, "The audit trail as JSON or CSV", p.exportAudit),
+		api.RawRoute("GET", "/audit/export", api.Viewer, "The audit trail as JSON or CSV", p.exportAudit).As("application/json", "text/csv").Reads("types", "since", "until", "calls", "format", "limit"),
 		api.Handle("GET", "/audit/stats", api.Viewer, "How much of what the audit trail holds", p.auditStats),
-		api.RawRoute("GET", "/admin/events", api.Viewer, "The audit trail as it grows (server-sent events)", p.auditEvents),
+		api.RawRoute("GET", "/admin/events", api.Viewer, "The audit trail as it grows (server-sent events)", p.auditEvents).As("text/event-stream").Reads("types", "after"),
 		api.Handle("GET", "/admin/calls", api.Viewer, "Calls, newest first, filtered", p.calls),
 		api.Handle("GET", "/admin/calls/:id", api.Viewer, "One call in full", p.callDetail),
 		api.Handle("GET", "/admin/ledger", api.Viewer, "Entries of the ledger, newest first", p.ledger),

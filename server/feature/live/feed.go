@@ -42,7 +42,7 @@ func NewFeed(o Options) *Feed { return &Feed{o} }
 
 // Routes are the feed's operations.
 func (d *Feed) Routes() []api.Route {
-	return []api.Route{api.RawRoute("GET", "/admin/live", api.Viewer, "What happens now (server-sent events)", d.stream)}
+	return []api.Route{api.RawRoute("GET", "/admin/live", api.Viewer, "What happens now (server-sent events)", d.stream).As("text/event-stream").Reads("filter", "window", "every")}
 }
 
 // stream sends frames of what happens: each is whole, so that a reader that
