@@ -36,6 +36,8 @@ func (m *Model) verbs() []verb {
 	p := m.screens[m.view("Prices")].(*prices)
 	s := m.screens[m.view("Servers")].(*servers)
 	l := m.screens[m.view("Ledger")].(*ledger)
+	lb := m.screens[m.view("Lab")].(*laboratory)
+	lab := lb.named
 	onKey := func(do func([]api.KeyRow) tea.Cmd) func([]string) tea.Cmd {
 		return func(args []string) tea.Cmd {
 			if len(args) == 0 {
@@ -66,6 +68,9 @@ func (m *Model) verbs() []verb {
 		{"prices set", "TOOL N", "tool", true, p.set},
 		{"servers add", "", "", true, func([]string) tea.Cmd { return s.add() }},
 		{"servers restart", "SERVER", "server", true, prefix(s.restart)}, {"servers drain", "SERVER", "server", true, prefix(s.drain)},
+		{"shadow start", "NAME", "candidate", true, lab(lb.startStop)}, {"shadow stop", "NAME", "candidate", true, lab(lb.startStop)},
+		{"shadow promote", "NAME", "candidate", true, lab(lb.promote)}, {"shadow what-if", "NAME", "candidate", false, lab(lb.bracketing)},
+		{"shadow rollback", "", "", true, func([]string) tea.Cmd { return lb.rollBack() }},
 		{"mode live", "", "", true, func([]string) tea.Cmd { return m.askMode("live") }}, {"mode shadow", "", "", true, func([]string) tea.Cmd { return m.askMode("shadow") }},
 		{"ledger verify", "", "", true, func([]string) tea.Cmd { return l.verify() }},
 		{"go", "req_…", "", false, func(a []string) tea.Cmd { return m.goTo(strings.Join(a, "")) }},
@@ -250,6 +255,12 @@ func (m *Model) candidates(takes, begun string) []string {
 		}
 	case "tool":
 		out = m.toolNames()
+	case "candidate":
+		for _, c := range m.screens[m.view("Lab")].(*laboratory).cols {
+			if c.state != draft && c.name != "live" {
+				out = append(out, c.name)
+			}
+		}
 	case "server":
 		for _, s := range m.feed.frame().Servers {
 			out = append(out, serverName(s.Prefix))

@@ -34,6 +34,7 @@ func (l *laboratory) Keys() []key {
 		key{on: "t", label: "window", help: "how far back: 14 days, 24 hours, an hour, 90 days", do: func(string) tea.Cmd { return l.widen() }},
 		key{on: "s", label: l.shadowLabel(), help: "shadow a candidate from now on, or end that", acts: true, do: func(string) tea.Cmd { return l.startStop() }},
 		key{on: "R", label: "roll back", help: "make the prices before live again, and refund each key to the credit", acts: true, do: func(string) tea.Cmd { return l.rollBack() }},
+		key{on: "f", label: "bracket", help: "what it collects under each way in which refused callers may react", do: func(string) tea.Cmd { return l.bracketing() }},
 		key{on: "x", help: "discard changes, or a draft", acts: true, do: func(string) tea.Cmd { return l.discard() }},
 		key{on: "y", help: "copy the command that shows this report", do: func(string) tea.Cmd { return l.copyCommand() }},
 		key{on: "r", help: "re-enact again up to now", do: func(string) tea.Cmd { l.renew(); return l.sums(l.reenact) }},
@@ -165,4 +166,19 @@ func (l *laboratory) copyCommand() tea.Cmd {
 		return l.m.copy("paygate shadow status", "")
 	}
 	return l.m.copy("paygate shadow report "+quote(c.name), "")
+}
+
+// named does something to the candidate that a command names.
+func (l *laboratory) named(do func() tea.Cmd) func([]string) tea.Cmd {
+	return func(args []string) tea.Cmd {
+		name := strings.Join(args, " ")
+		for i, c := range l.cols {
+			if c.name == name && i > 0 {
+				l.col, l.key = i, ""
+				return tea.Batch(l.m.show(l.m.view("Lab")), do())
+			}
+		}
+		l.m.warn("No candidate is called %q; the Lab, %s, shows them.", name, l.m.tab("Lab"))
+		return nil
+	}
 }

@@ -52,6 +52,7 @@ func scenes() []scene {
 		{"lab_new", nil, []string{"5", "n"}},
 		{"lab_keep", nil, []string{"5", "+", "w"}},
 		{"lab_promote", nil, []string{"5", "P"}},
+		{"lab_bracket", nil, []string{"5", "f"}},
 		{"lab_rollback", nil, []string{"5", "R"}},
 		{"empty_lab", func(_ *tui.Options, g *fake.Gateway) { g.NoLab = true }, []string{"5"}},
 		{"empty_lab_calls", func(_ *tui.Options, g *fake.Gateway) { g.NoLab, g.Empty = true, true }, []string{"5"}},
