@@ -27,14 +27,21 @@ func Bills(a paint.Area, d *Data) []Key {
 		a.Text(1, y, "No bill changes.", muted)
 		return nil
 	}
-	half := a.W / 2
-	var keys []Key
-	for i, side := range []struct {
+	sides := []struct {
 		head string
 		n    int
 		rows []shadow.KeyRow
 		tone paint.Tone
-	}{{"pay less", e.Bills.Winners, e.Winners, paint.OK}, {"pay more", e.Bills.Losers, e.Losers, paint.Bad}} {
+	}{{"pay less", e.Bills.Winners, e.Winners, paint.OK}, {"pay more", e.Bills.Losers, e.Losers, paint.Bad}}
+	half := a.W / 2
+	switch {
+	case len(e.Winners) == 0:
+		sides, half = sides[1:], a.W
+	case len(e.Losers) == 0:
+		sides, half = sides[:1], a.W
+	}
+	var keys []Key
+	for i, side := range sides {
 		s := a.Sub(i*half, y, half-1, a.H-y)
 		s.Spans(1, 0, paint.Span{S: side.head, St: paint.Strong()}, paint.Span{S: "  " + figure.Group(int64(side.n)), St: muted})
 		for n := range min(len(side.rows), s.H-1) {
