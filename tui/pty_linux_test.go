@@ -27,6 +27,7 @@ type realTerminal struct {
 	mu    sync.Mutex // guards screen
 	on    *vt.Emulator
 	bytes atomic.Int64
+	wrote chan struct{}
 }
 
 func openTerminal(t *testing.T, w, h int) *realTerminal {
@@ -46,7 +47,7 @@ func openTerminal(t *testing.T, w, h int) *realTerminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &realTerminal{t: t, slave: slave, ptmx: ptmx, on: vt.NewEmulator(w, h)}
+	r := &realTerminal{t: t, slave: slave, ptmx: ptmx, on: vt.NewEmulator(w, h), wrote: make(chan struct{}, 1)}
 	r.size(w, h)
 	var readers sync.WaitGroup
 	readers.Go(func() { _, _ = io.Copy(ptmx, r.on) }) // what the emulator answers; it ends with its pipe
@@ -73,6 +74,10 @@ func (r *realTerminal) read() {
 		r.mu.Lock()
 		_, _ = r.on.Write(buf[:n])
 		r.mu.Unlock()
+		select {
+		case r.wrote <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -95,8 +100,11 @@ func (r *realTerminal) text() string {
 // until waits until the screen shows a text.
 func (r *realTerminal) until(text string) {
 	r.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(r.text(), text); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
+	late := time.After(30 * time.Second)
+	for !strings.Contains(r.text(), text) {
+		select {
+		case <-r.wrote:
+		case <-late:
 			r.t.Fatalf("the terminal never showed %q:\n%s", text, r.text())
 		}
 	}
@@ -112,9 +120,9 @@ func (r *realTerminal) press(keys string) {
 // rate is how many bytes a second come over the line.
 func (r *realTerminal) rate() int64 {
 	const watched = time.Second
-	time.Sleep(500 * time.Millisecond) // the first frame of a view is larger
+	<-time.After(watched / 2) // the first frame of a view is larger
 	before := r.bytes.Load()
-	time.Sleep(watched)
+	<-time.After(watched)
 	return (r.bytes.Load() - before) * int64(time.Second) / int64(watched)
 }
 

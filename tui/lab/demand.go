@@ -110,7 +110,7 @@ func Frontier(a paint.Area, d *Data) []Key {
 		return nil
 	}
 	bottom := slices.MinFunc(points, func(p, q shadow.Point) int { return int(p.Collectable - q.Collectable) })
-	low := float64(bottom.Collectable) * .9
+	low := float64(bottom.Collectable) - math.Abs(float64(bottom.Collectable))/10
 	if top-low < top/1000 {
 		low = 0
 	}
@@ -124,7 +124,7 @@ func Frontier(a paint.Area, d *Data) []Key {
 	used := make([]bool, h)
 	for i, p := range points {
 		x := gutter + 1 + int(math.Round(p.NewlyDenied/right*float64(w-14)))
-		y := h - 1 - int(math.Round((float64(p.Collectable)-low)/(top-low)*float64(h-1)))
+		y := min(max(h-1-int(math.Round((float64(p.Collectable)-low)/(top-low)*float64(h-1))), 0), h-1)
 		for used[y] && y+1 < h && !used[y+1] {
 			y++ // names must not lie over each other
 		}
