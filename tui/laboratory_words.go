@@ -133,7 +133,10 @@ func (l *laboratory) Status() []paint.Span {
 		st = paint.In(paint.Warn)
 	}
 	out := []paint.Span{{S: strings.Join(parts, " · "), St: st}}
+	live := l.cols[0].report
 	switch {
+	case live != nil && live.Live != "" && live.Exact.Live.Collectable != live.Exact.Candidate.Collectable:
+		out = append(out, paint.Span{S: " · prices changed meanwhile: a lift is against what was live then", St: paint.In(paint.Warn)})
 	case r.SelfDifference != 0:
 		out = append(out, paint.Span{S: " · the live sheet differs from what was charged: no verdict stands", St: paint.In(paint.Bad)})
 	case r.Grade == "C":
