@@ -128,6 +128,9 @@ func (l *laboratory) Status() []paint.Span {
 	}
 	r := c.report
 	parts := []string{labWindows()[l.window].name + ", " + plural(r.Attempts, "call"), "coverage " + strings.Replace(figure.Percent(r.Coverage), "100.0", "100", 1), fmt.Sprintf("self-shadow %d", r.SelfDifference), "grade " + r.Grade, figure.Millis(float64(l.enact.took.Microseconds())/1000) + " ms"}
+	if c.rules > 0 {
+		parts = append(parts, plural(c.rules, "rule")+", cells show posted prices")
+	}
 	st := muted
 	if r.Grade == "C" || r.Coverage < 1 || r.SelfDifference != 0 {
 		st = paint.In(paint.Warn)
