@@ -103,29 +103,10 @@ func (w *World) shadowWhatIf(r *remote) *cobra.Command {
 			return err
 		}
 		body["from"], body["to"] = span.from, span.to
-		policies := []string{"skip", "stop-run", "retry", "top-up"}
-		if policy != "" {
-			policies = []string{policy}
-		} else if len(cheaper) > 0 {
-			policies = append(policies, "downgrade")
-		}
-		var rows []whatIfRow
-		for _, p := range policies {
-			given := map[string]any{"policy": p, "grant": grant}
-			switch p {
-			case "top-up":
-				given["topUp"], given["perDay"] = topUp, perDay
-			case "retry":
-				given["retries"] = retries
-			case "downgrade":
-				given["cheaper"] = cheaper
-			}
-			body["whatIf"] = given
-			row, err := whatIf(ctx, c, p, body)
-			if err != nil {
-				return sheetError(sheet.file, err)
-			}
-			rows = append(rows, row)
+		body["whatIf"] = map[string]any{"policy": first(policy, "all"), "grant": grant, "topUp": topUp, "perDay": perDay, "retries": retries, "cheaper": cheaper}
+		rows, err := whatIf(ctx, c, body)
+		if err != nil {
+			return sheetError(sheet.file, err)
 		}
 		return w.show(r, map[string]any{"policies": rows}, func() { w.sayWhatIf(rows) })
 	})
@@ -142,22 +123,27 @@ func (w *World) shadowWhatIf(r *remote) *cobra.Command {
 	return cmd
 }
 
-func whatIf(ctx context.Context, c *client.Client, policy string, body map[string]any) (whatIfRow, error) {
+// whatIf asks for all policies at once, so that all are about the same calls.
+func whatIf(ctx context.Context, c *client.Client, body map[string]any) ([]whatIfRow, error) {
 	var out struct {
 		Reports []struct {
 			shadowReport
 			WhatIf struct {
-				Added int64
-				Load  int
+				Policy string
+				Added  int64
+				Load   int
 			}
 		}
 	}
 	if err := c.Do(ctx, "POST", "/admin/shadow/replay", body, &out); err != nil {
-		return whatIfRow{}, err
+		return nil, err
 	}
-	one := out.Reports[0]
-	e := one.Exact
-	return whatIfRow{policy, e.Candidate.Collectable, e.Change.Total, e.NewlyDenied.Attempts, e.NewlyDenied.Keys, e.Runs.Broken, one.WhatIf.Added, one.WhatIf.Load}, nil
+	rows := []whatIfRow{}
+	for _, one := range out.Reports {
+		e := one.Exact
+		rows = append(rows, whatIfRow{one.WhatIf.Policy, e.Candidate.Collectable, e.Change.Total, e.NewlyDenied.Attempts, e.NewlyDenied.Keys, e.Runs.Broken, one.WhatIf.Added, one.WhatIf.Load})
+	}
+	return rows, nil
 }
 
 func (w *World) sayWhatIf(rows []whatIfRow) {
