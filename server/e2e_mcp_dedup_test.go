@@ -34,11 +34,11 @@ func TestARepeatedCallIsAnsweredFromTheFirstAndChargedOnce(t *testing.T) {
 	t.Parallel()
 	g := start(t, map[string]any{"globalRateLimitPerMin": 1})
 	k := g.key(map[string]any{"credits": 2})
-	first := g.named(k.Key, "one", "echo", map[string]any{"text": "a", "who": "é"})
+	first := g.named(k.Key, "one", "echo", map[string]any{"text": "a<&>", "who": "é"})
 	if first.Header.Get("X-Idempotent-Replay") != "" {
 		t.Error("the first call says that it repeats one")
 	}
-	for _, args := range []string{`{"text":"a","who":"é"}`, `{"who":"\u00e9", "text":"a"}`} { // nothing is left: no credit, no rate
+	for _, args := range []string{`{"text":"a<&>","who":"é"}`, `{"who":"\u00e9", "text":"a\u003c&>"}`} { // nothing is left: no credit, no rate
 		again := g.named(k.Key, "one", "echo", json.RawMessage(args))
 		if string(again.Result) != string(first.Result) || again.Header.Get("X-Idempotent-Replay") != "true" {
 			t.Errorf("%s: %s %+v, want %s", args, again.Result, again.Error, first.Result)
@@ -48,11 +48,11 @@ func TestARepeatedCallIsAnsweredFromTheFirstAndChargedOnce(t *testing.T) {
 		t.Errorf("the same key with other arguments: %s %+v", a.Result, a.Error)
 	}
 	stranger := g.key(nil)
-	if s := saidBy(t, g.named(stranger.Key, "one", "echo", map[string]any{"text": "a", "who": "é"})); s.Calls != 2 {
+	if s := saidBy(t, g.named(stranger.Key, "one", "echo", map[string]any{"text": "a<&>", "who": "é"})); s.Calls != 2 {
 		t.Errorf("another caller's call under the same name is not its own: %+v", s)
 	}
 	g.restart()
-	if again := g.named(k.Key, "one", "echo", map[string]any{"text": "a", "who": "é"}); string(again.Result) != string(first.Result) {
+	if again := g.named(k.Key, "one", "echo", map[string]any{"text": "a<&>", "who": "é"}); string(again.Result) != string(first.Result) {
 		t.Errorf("after a kill: %s %+v", again.Result, again.Error)
 	}
 	if got := g.account(k); got.Spent != 2 || got.Credits != 0 || got.Calls != 1 {

@@ -22,7 +22,7 @@ import (
 func soak(t *testing.T) time.Duration {
 	text := os.Getenv("PAYTEST_SOAK")
 	if text == "" {
-		return 1500 * time.Millisecond
+		return 800 * time.Millisecond
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {

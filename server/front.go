@@ -114,7 +114,7 @@ func (f *front) cors(c *config.Config, h http.Header, r *http.Request) {
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Max-Age", strconv.Itoa(c.CORSMaxAge))
 		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
-		h.Set("Access-Control-Allow-Headers", "Content-Type, Accept, Authorization, X-API-Key, X-Admin-Key, Idempotency-Key, Last-Event-ID, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, X-Request-Id")
+		h.Set("Access-Control-Allow-Headers", "Content-Type, Accept, Authorization, X-API-Key, X-Admin-Key, Idempotency-Key, X-Idempotency-Key, Last-Event-ID, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, X-Request-Id"+paramHeaders(r))
 	}
 	origin := r.Header.Get("Origin")
 	if origin == "" || len(c.CORSOrigin) == 0 {
@@ -125,10 +125,22 @@ func (f *front) cors(c *config.Config, h http.Header, r *http.Request) {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, X-Credits-Remaining, X-Output-Surcharge, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After")
+	h.Set("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, X-Credits-Remaining, X-Output-Surcharge, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, X-Idempotent-Replay, Retry-After")
 	if c.CORSCredentials {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
+}
+
+// paramHeaders are those of the headers a page wants to send that repeat the
+// arguments of a tool: their names are the server's.
+func paramHeaders(r *http.Request) string {
+	var out strings.Builder
+	for name := range strings.SplitSeq(r.Header.Get("Access-Control-Request-Headers"), ",") {
+		if name = strings.TrimSpace(name); strings.HasPrefix(strings.ToLower(name), "mcp-param-") {
+			out.WriteString(", " + name)
+		}
+	}
+	return out.String()
 }
 
 func allowedOrigin(c *config.Config, origin string) bool {

@@ -49,25 +49,39 @@ func (s *server) patience(method string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	most := s.opt.Limits.List
-	if s.late[method] != "" || s.state != Ready && s.opt.Now().Sub(s.since) > most {
+	late, ok := s.late[method]
+	if ok && s.opt.Now().Before(late.until) || s.state != Ready && s.opt.Now().Sub(s.since) > most {
 		return most / 10
 	}
 	return most
 }
 
-// tardy remembers that the server was too slow for a list, and why; or, with
-// nothing to say, that it was not.
-func (s *server) tardy(method, why string) {
+// lateness is a list that the server was too slow for: why, and until when
+// nobody waits for it as long again.
+type lateness struct {
+	why   string
+	until time.Time
+}
+
+// notAgain is how long a slow server is hardly waited for. Then it gets its
+// time once more: it may have been slow only once.
+const notAgain = 30 * time.Second
+
+// tardy remembers that the server was too slow for a list, which waited so
+// long, or that it was not: why is empty.
+func (s *server) tardy(method, why string, waited time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if why == "" {
+	switch {
+	case why == "":
 		delete(s.late, method)
-		return
+	case waited < s.opt.Limits.List: // that it did not make the short time either says nothing new
+	default:
+		if s.late == nil {
+			s.late = map[string]lateness{}
+		}
+		s.late[method] = lateness{why, s.opt.Now().Add(notAgain)}
 	}
-	if s.late == nil {
-		s.late = map[string]string{}
-	}
-	s.late[method] = why
 }
 
 func joined(sick map[string]string) string {

@@ -85,11 +85,11 @@ func (m *many) pageFrom(ctx context.Context, srv *server, req *mcp.Message, curs
 	res, err := m.forward(timed, srv, &sent, nil)
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		why := fmt.Sprintf("the server did not answer %s within %s", req.Method, most)
-		srv.tardy(req.Method, why)
+		srv.tardy(req.Method, why, most)
 		return nil, &lostError{text: srv.spec.label() + ": " + why, cause: err}
 	}
 	if err == nil {
-		srv.tardy(req.Method, "")
+		srv.tardy(req.Method, "", most)
 	}
 	return res, err
 }

@@ -60,7 +60,7 @@ type server struct {
 	views    map[*view]struct{}
 	tools    map[string]struct{} // names, as listed last; nil before
 	anew     bool                // restart at once and probe again
-	late     map[string]string   // lists that it was too slow for, by method: what to say of it
+	late     map[string]lateness // lists that it was too slow for, by method
 	closed   bool
 }
 

@@ -258,7 +258,9 @@ func (s *server) status() Status {
 		st.LastError = Detail(s.lastErr)
 	}
 	if s.state == Ready && len(s.late) > 0 {
-		st.State, st.LastError = Slow, slices.Sorted(maps.Values(s.late))[0]
+		for _, method := range slices.Sorted(maps.Keys(s.late))[:1] {
+			st.State, st.LastError = Slow, s.late[method].why
+		}
 	}
 	if s.main != nil {
 		st.Revision = s.main.revision()

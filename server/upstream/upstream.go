@@ -50,7 +50,7 @@ type Limits struct {
 	Handshake    time.Duration // how long a server may take to say hello (60 s)
 	Probe        time.Duration // how long silence means "old era" once the old era has answered (3 s)
 	Grace        time.Duration // how long a child may take to end when asked (2 s)
-	List         time.Duration // how long a merged list waits for one server (5 s); a tenth of it for one that was too slow before
+	List         time.Duration // how long a merged list waits for one server (3 s); a tenth of it for one that was too slow lately
 	Idle         time.Duration // when a pooled conversation that nobody uses ends (5 min)
 	Backoff      time.Duration // longest wait between two starts (30 s)
 	StderrLines  int           // lines kept of a server's standard error (500)
@@ -126,7 +126,7 @@ func (o Options) withDefaults() Options {
 	or(&l.Handshake, time.Minute)
 	or(&l.Probe, 3*time.Second)
 	or(&l.Grace, 2*time.Second)
-	or(&l.List, 5*time.Second)
+	or(&l.List, 3*time.Second)
 	or(&l.Idle, 5*time.Minute)
 	or(&l.Backoff, 30*time.Second)
 	or(&l.StderrLines, 500)

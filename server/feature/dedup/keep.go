@@ -3,7 +3,6 @@ package dedup
 import (
 	"container/list"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -18,14 +17,14 @@ import (
 // record is a named call on disk: that it was charged, and its answer if that
 // is not too long.
 type record struct {
-	ID      string          `json:"id"`
-	Owner   string          `json:"owner"`
-	What    string          `json:"what"`
-	Call    string          `json:"call"`
-	Charged int64           `json:"charged"`
-	Result  json.RawMessage `json:"result,omitempty"`
-	Error   *mcp.Error      `json:"error,omitempty"`
-	Until   time.Time       `json:"until"`
+	ID      string     `json:"id"`
+	Owner   string     `json:"owner"`
+	What    string     `json:"what"`
+	Call    string     `json:"call"`
+	Charged int64      `json:"charged"`
+	Result  []byte     `json:"result,omitempty"` // the server's own bytes
+	Error   *mcp.Error `json:"error,omitempty"`
+	Until   time.Time  `json:"until"`
 }
 
 func records() store.Table[record] {
