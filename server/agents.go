@@ -42,13 +42,16 @@ func (a *agents) Identify(r *http.Request) mcp.Caller {
 	if id.terms == nil {
 		return mcp.Caller{Terms: id}
 	}
-	return mcp.Caller{ID: id.terms.ID, Terms: id}
+	return mcp.Caller{ID: id.terms.ID, Barred: id.terms.Suspended, Terms: id}
 }
 
 // Handle answers one request.
 func (a *agents) Handle(ctx context.Context, x *mcp.Exchange) (*mcp.Message, error) {
 	w := a.s.world.Load()
 	who, _ := x.Caller.Terms.(identity)
+	if err := mcp.CheckNames(x.Request.Params); err != nil {
+		return nil, err
+	}
 	switch method := x.Request.Method; {
 	case w.free(method):
 		return a.free(ctx, w, who, x)

@@ -72,6 +72,9 @@ func (a *agents) batchCalls(w *World, who identity, x *mcp.Exchange) ([]*gate.Ca
 	calls := make([]*gate.Call, len(items))
 	for i, item := range items {
 		params := json.RawMessage(item.Raw)
+		if err := mcp.CheckNames(params); err != nil {
+			return nil, inBatch(i, err)
+		}
 		c, err := a.newCall(w, who, x, params)
 		if err == nil && meta != nil && !item.Get("_meta").Exists() {
 			params, err = sjson.SetRawBytes(params, "_meta", meta)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 
 	"paygate/server/api"
 	"paygate/server/config"
+	"paygate/server/mcp"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -34,6 +34,7 @@ type front struct {
 	log     *slog.Logger
 	version string
 	perIP   *limiter
+	sending time.Duration // how long a client may take to send a body
 	fixed   []fixedHeader // what every answer says
 }
 
@@ -333,7 +334,7 @@ func (f *front) body(w http.ResponseWriter, r *http.Request, route api.Route) ([
 	if route.Path == "/admin/restore" { // what a snapshot gave must be taken back
 		most = mostSnapshot
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	body, err := mcp.ReadBody(w, r, most, f.sending)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):

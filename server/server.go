@@ -150,7 +150,7 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	s.front = &front{config: func() *config.Config { return s.settings.Load() }, auth: s.keys, book: s.book, now: s.opts.Now, log: s.opts.Log,
-		version: s.opts.Version, perIP: newLimiter(s.opts.Now), fixed: fixedHeaders(s.opts.Version, s.opts.Demo)}
+		version: s.opts.Version, perIP: newLimiter(s.opts.Now), sending: s.opts.Static.RequestTimeout, fixed: fixedHeaders(s.opts.Version, s.opts.Demo)}
 	eras := bridge.New(bridge.Options{Now: s.opts.Now, Name: "paygate", Version: s.opts.Version})
 	if s.servers, err = upstream.New(specs(s.opts.Static.Servers), upstream.Options{Now: s.opts.Now, Log: s.opts.Log, Environ: s.opts.Environ,
 		Name: "paygate", Version: s.opts.Version, Separator: s.opts.Static.Separator, Adapt: eras.Adapt}); err != nil {
@@ -193,7 +193,7 @@ func (s *Server) openEndpoint(ctx context.Context, eras *bridge.Bridge) error {
 		NewSession: func(r *http.Request) time.Duration {
 			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)
 		},
-		Name: "paygate", Version: s.opts.Version})
+		Limits: mcp.Limits{Send: s.opts.Static.RequestTimeout}, Name: "paygate", Version: s.opts.Version})
 	return err
 }
 

@@ -2,11 +2,13 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"paygate/pricing"
 	"paygate/server/mcp"
+	"paygate/store/ledger"
 )
 
 // Calls that outlive their request: a server that asks for more input first
@@ -51,12 +53,27 @@ func (g *Gate) park(ctx context.Context, c *Call, p *pending) error {
 	c.settling()
 	if err := g.Book.Park(context.WithoutCancel(ctx), &c.Call, g.Now().Add(p.until)); err != nil {
 		c.Result = nil
+		if errors.Is(err, ledger.ErrTooManyParked) {
+			return g.tooMany(ctx, c)
+		}
 		return fmt.Errorf("call %s: %w", c.ID, err)
 	}
 	if p.task == "" && c.Carry != nil {
 		c.Carry(c.ID)
 	}
 	return nil
+}
+
+// tooMany ends a call that may not wait.
+func (g *Gate) tooMany(ctx context.Context, c *Call) error {
+	err := &mcp.Error{Code: CodeConcurrency, Message: fmt.Sprintf("%d calls of this key wait for input or run as tasks, which is as many as may; answer or cancel some. This one was ended and not charged", ledger.MostParked)}
+	c.judge(err)
+	c.settling()
+	c.Settlement = g.Book.Settle(&c.Call)
+	if waited := g.Book.Wait(context.WithoutCancel(ctx), c.Settlement.Seq); waited != nil {
+		return fmt.Errorf("call %s: %w", c.ID, waited)
+	}
+	return err
 }
 
 // resume goes on with a parked call: it takes no new hold, no rate slot and no

@@ -29,10 +29,8 @@ func (d *Directory) revoke(ctx context.Context, in keyIn) (revokeOut, error) {
 		}
 		k.Revoked = true
 		e := event("key.revoked", api.ActorOf(ctx), map[string]any{"keyMasked": k.masked()})
-		if left := min(tx.Available(k.account()), pricing.MaxCredits); left > 0 {
-			e.Posts = []journal.Entry{{ID: "writeoff:" + k.ID, From: k.account(), To: journal.Expired, Amount: left, Kind: "writeoff"}}
-		}
-		return e, nil
+		e.Posts, err = split(journal.Entry{ID: "writeoff:" + k.ID, From: k.account(), To: journal.Expired, Kind: "writeoff"}, min(tx.Available(k.account()), mostEntries*pricing.MaxCredits))
+		return e, err
 	})
 	return revokeOut{"Key revoked", true}, err
 }

@@ -134,6 +134,25 @@ func (d *Directory) transferKeys(tx *ledger.Tx, in transferIn, n pricing.Credits
 	return from, to, nil
 }
 
+// mostEntries bounds how many entries one amount is split into.
+const mostEntries = 1000
+
+// split makes entries of an amount that may be more than one can move.
+func split(e journal.Entry, amount pricing.Credits) ([]journal.Entry, error) {
+	if amount > mostEntries*pricing.MaxCredits {
+		return nil, api.BadRequest("%d credits are more than %d", amount, mostEntries*pricing.MaxCredits)
+	}
+	var out []journal.Entry
+	for id := e.ID; amount > 0; amount -= e.Amount {
+		e.Amount = min(amount, pricing.MaxCredits)
+		if len(out) > 0 {
+			e.ID = fmt.Sprintf("%s:%d", id, len(out))
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
 // renamed says which of several keys was not found.
 func renamed(err error, message string) error {
 	var e *api.Error

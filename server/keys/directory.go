@@ -236,12 +236,13 @@ func (d *Directory) all() []*entry {
 
 // Count says how many keys there are, and how many are not revoked.
 func (d *Directory) Count() (all, active int) {
-	for _, e := range d.all() {
+	entries := d.all()
+	for _, e := range entries {
 		if !e.key.Revoked {
 			active++
 		}
 	}
-	return len(d.order), active
+	return len(entries), active
 }
 
 // Namespaces gives the namespaces in use.

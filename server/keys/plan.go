@@ -203,6 +203,9 @@ func (d *Directory) TopUp(ctx context.Context, id string) (pricing.Credits, erro
 		if err != nil {
 			return err
 		}
+		if k.Revoked {
+			return nil
+		}
 		times := k.toppedUp(tx.Now())
 		if added = plan.TopUp.Due(tx.Available(k.account()), times); added == 0 {
 			return nil

@@ -65,14 +65,14 @@ func (d *Directory) TakeSnapshot(ctx context.Context, serverVersion string, stat
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("snapshot: %w", err)
 	}
-	s := Snapshot{Version: snapshotVersion, ServerVersion: serverVersion, Timestamp: now, Checksum: checksum(text), Data: text}
+	s := Snapshot{Version: snapshotVersion, ServerVersion: serverVersion, Timestamp: now, Checksum: Checksum(text), Data: text}
 	return s, d.opts.Book.Apply(ctx, func(tx *ledger.Tx) error {
 		return tx.Append(*event("admin.backup_created", api.ActorOf(ctx), map[string]any{"checksum": s.Checksum}))
 	})
 }
 
-// checksum does not mind the order of members: clients may write them anew.
-func checksum(text []byte) string {
+// Checksum is the one of a snapshot's data. It does not mind the order of members: clients may write them anew.
+func Checksum(text []byte) string {
 	var value any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -152,7 +152,7 @@ func (in *RestoreIn) check() (*snapshotData, error) {
 	switch {
 	case in.Snapshot.Version != snapshotVersion:
 		return nil, refuse("version must be " + snapshotVersion)
-	case checksum(in.Snapshot.Data) != in.Snapshot.Checksum:
+	case Checksum(in.Snapshot.Data) != in.Snapshot.Checksum:
 		return nil, refuse("checksum is not that of data: the snapshot was changed or cut")
 	case json.Unmarshal(in.Snapshot.Data, &data) != nil:
 		return nil, refuse("data cannot be read")
@@ -180,20 +180,15 @@ func (d *Directory) restoreKey(ctx context.Context, k snapshotKey, overwrite boo
 				return nil
 			}
 			done, id = "overwritten", old.ID
-			made.ID, made.Notes, made.CreatedAt = old.ID, old.Notes, old.CreatedAt
+			made.ID, made.Notes, made.CreatedAt, made.Granted, made.ToppedUp = old.ID, old.Notes, old.CreatedAt, old.Granted, old.ToppedUp
 		}
 		if err := d.table.Put(tx, made); err != nil {
 			return taken(err)
 		}
 		e := event("keys.imported", api.ActorOf(ctx), map[string]any{"keyMasked": made.masked(), "mode": done})
 		e.Subject = made.ID
-		change := pricing.Credits(k.Credits) - tx.Available(made.account())
-		entry := journal.Entry{ID: fmt.Sprintf("restore:%s:%d", made.ID, tx.Now().UnixNano()), Kind: "restore", From: journal.Bank, To: made.account(), Amount: change}
-		if change < 0 {
-			entry.From, entry.To, entry.Amount = made.account(), journal.Bank, -change
-		}
-		if change != 0 {
-			e.Posts = []journal.Entry{entry}
+		if e.Posts, err = restored(tx, made, pricing.Credits(k.Credits)); err != nil {
+			return err
 		}
 		return tx.Append(*e)
 	})
@@ -201,6 +196,20 @@ func (d *Directory) restoreKey(ctx context.Context, k snapshotKey, overwrite boo
 		return done, err
 	}
 	return done, d.refresh(id)
+}
+
+// restored are the entries that make a key's balance, what is held included,
+// that of a snapshot.
+func restored(tx *ledger.Tx, k *Key, balance pricing.Credits) ([]journal.Entry, error) {
+	if balance < 0 {
+		return nil, api.BadRequest("its credits are below 0")
+	}
+	e := journal.Entry{ID: fmt.Sprintf("restore:%s:%d", k.ID, tx.Now().UnixNano()), Kind: "restore", From: journal.Bank, To: k.account()}
+	change := balance - tx.Balance(k.account())
+	if change < 0 {
+		e.From, e.To, change = k.account(), journal.Bank, -change
+	}
+	return split(e, change)
 }
 
 // record is the key of a snapshot's row.

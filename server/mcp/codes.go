@@ -13,6 +13,8 @@ const (
 	CodeInvalidParams  = -32602
 	CodeInternal       = -32603
 
+	codeBusy = -32005 // too much at once; the contract's, not the protocol's
+
 	// «Error Codes», 2026-07-28.
 	CodeHeaderMismatch     = -32020
 	CodeMissingCapability  = -32021
@@ -37,8 +39,10 @@ func IsLegacy(rev string) bool {
 // brackets.
 type Limits struct {
 	Body      int64         // largest request body in bytes (1 MiB)
+	Send      time.Duration // how long a client may take to send a request's body (30 s)
 	Depth     int           // deepest nesting of a message (128)
 	Sessions  int           // sessions at a time; beyond, the longest idle one goes (1,000)
+	Pending   int           // requests of a session under way at a time (1,000)
 	Streams   int           // streams that a session may open by GET at a time (3)
 	Idle      time.Duration // when a session that nobody uses ends (30 min)
 	KeepAlive time.Duration // between two comments on a quiet stream (15 s)
@@ -52,8 +56,10 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	or(&l.Body, 1<<20)
+	or(&l.Send, 30*time.Second)
 	or(&l.Depth, 128)
 	or(&l.Sessions, 1000)
+	or(&l.Pending, 1000)
 	or(&l.Streams, 3)
 	or(&l.Idle, 30*time.Minute)
 	or(&l.KeepAlive, 15*time.Second)

@@ -229,11 +229,26 @@ func fail(w http.ResponseWriter, status int, id []byte, err error) {
 	writeJSON(w, status, (&Message{ID: id, Error: rpc}).Append(nil))
 }
 
+// slow is how long a client may take to accept an answer that does not fit
+// into what the system keeps for a connection.
+const (
+	slow     = 30 * time.Second
+	buffered = 64 << 10
+)
+
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	// An error here means that the client has gone; there is nobody to tell.
+	if len(body) <= buffered {
+		_, _ = w.Write(body)
+		return
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(slow))
 	_, _ = w.Write(body)
+	_ = control.Flush()
+	_ = control.SetWriteDeadline(time.Time{})
 }
 
 // writeLong is writeJSON for what may be long: a client that stops reading

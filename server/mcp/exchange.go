@@ -9,8 +9,9 @@ import (
 // Caller is who sent an HTTP request, as far as sessions care: a session
 // belongs to its caller and to nobody else.
 type Caller struct {
-	ID    string // stable id of the principal ("key_…"); empty for a keyless request
-	Terms any    // what the Handler found out while identifying, handed back to it in the Exchange
+	ID     string // stable id of the principal ("key_…"); empty for a keyless request
+	Barred bool   // it is suspended: no stream is opened for it, and what it has open ends
+	Terms  any    // what the Handler found out while identifying, handed back to it in the Exchange
 }
 
 // Exchange is one client request on its way through the gateway.

@@ -14,12 +14,17 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "GET opens the event stream of a session: it needs Mcp-Session-Id and Accept: text/event-stream"})
 		return
 	}
-	s, err := e.find(r.Context(), id, e.handler.Identify(r))
+	caller := e.handler.Identify(r)
+	s, err := e.find(r.Context(), id, caller)
 	if err != nil {
 		fail(w, http.StatusNotFound, nil, noSession())
 		return
 	}
 	defer s.leave()
+	if caller.Barred {
+		fail(w, http.StatusForbidden, nil, &Error{Code: CodeInvalidRequest, Message: "this key is suspended"})
+		return
+	}
 	if !s.beginGet(e.limits.Streams) {
 		fail(w, http.StatusConflict, nil, &Error{Code: CodeInvalidRequest, Message: "this session has as many streams as it may; close one first"})
 		return
@@ -43,10 +48,20 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := e.begin(w, st, true, s.speaks() >= Rev1125 && r.Header.Get("Last-Event-ID") == "")
 	if err == nil {
+		out.still = e.still(r, caller)
 		err = out.copy(r.Context(), st, n, stop)
 	}
 	if err != nil {
 		e.log.Debug("a stream ended", "session", id, "error", err)
+	}
+}
+
+// still asks again who sent a request that goes on for long: its key may have
+// been revoked, rotated or suspended since.
+func (e *Endpoint) still(r *http.Request, was Caller) func() bool {
+	return func() bool {
+		now := e.handler.Identify(r)
+		return now.ID == was.ID && !now.Barred
 	}
 }
 

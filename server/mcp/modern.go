@@ -65,6 +65,7 @@ func (e *Endpoint) postModern(w http.ResponseWriter, r *http.Request, caller Cal
 	}
 	ctx, done := e.underway(r)
 	defer done()
+	p.watch(m.Method, caller, done)
 	res := e.handle(ctx, x)
 	res.ID = m.ID
 	if res, err = seal.close(res); err != nil {

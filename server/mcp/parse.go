@@ -14,6 +14,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// mostInBatch bounds a batch: its messages are all under way at once.
+const mostInBatch = 100
+
 // Parse reads a request body: one message, or a batch of them. It is strict:
 // duplicate members, invalid UTF-8, nesting deeper than depth and trailing
 // data are errors. An error is an *Error to answer with HTTP 400.
@@ -32,6 +35,9 @@ func Parse(body []byte, depth int) (messages []*Message, batch bool, err error) 
 	var items []json.RawMessage
 	if err := json.Unmarshal(body, &items); err != nil || len(items) == 0 {
 		return nil, true, &Error{Code: CodeInvalidRequest, Message: "an empty batch asks for nothing"}
+	}
+	if len(items) > mostInBatch {
+		return nil, true, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("the batch has %d messages; at most %d go in one", len(items), mostInBatch)}
 	}
 	for i, item := range items {
 		m, err := envelope(item)

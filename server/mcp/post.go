@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +37,7 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) {
 	e.postLegacy(w, r, caller, messages, batch)
 }
 
-// read takes the body, within its limit.
+// read takes the body, within its limits.
 func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, int, error) {
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, http.StatusUnsupportedMediaType, &Error{Code: CodeInvalidRequest, Message: "Content-Type must be application/json"}
@@ -47,7 +47,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, int, er
 		w.Header().Set("Connection", "close")
 		return nil, http.StatusRequestEntityTooLarge, tooBig
 	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, e.limits.Body), r.ContentLength)
+	body, err := ReadBody(w, r, e.limits.Body, e.limits.Send)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -66,25 +66,16 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json"
 }
 
-// readAll reads what is there, in one piece where its length is known.
-func readAll(from io.Reader, length int64) ([]byte, error) {
-	if length <= 0 {
-		return io.ReadAll(from)
-	}
-	body := make([]byte, length)
-	n, err := io.ReadFull(from, body)
-	return body[:n], err
-}
-
 // postLegacy takes messages of a client that keeps a session, or of one that
 // just calls.
 func (e *Endpoint) postLegacy(w http.ResponseWriter, r *http.Request, caller Caller, messages []*Message, batch bool) {
 	first := messages[0]
-	if first.Method == "initialize" && first.ID != nil {
-		if batch {
-			e.refuse(w, r, caller, nil, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: "initialize must not be part of a batch"})
-			return
-		}
+	begins := func(m *Message) bool { return m.Method == "initialize" }
+	switch {
+	case batch && slices.ContainsFunc(messages, begins):
+		e.refuse(w, r, caller, nil, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: "initialize must not be part of a batch"})
+		return
+	case begins(first) && first.ID != nil:
 		e.initialize(w, r, caller, first)
 		return
 	}
@@ -141,9 +132,10 @@ func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, caller Caller,
 	}
 }
 
-// accept takes a notification, or the answer to a server's question.
+// accept takes a notification, or the answer to a server's question. A request
+// without an id is neither: nobody has judged it, and a server might do it.
 func (e *Endpoint) accept(ctx context.Context, s *session, m *Message) {
-	if s == nil {
+	if s == nil || m.Method != "" && !strings.HasPrefix(m.Method, "notifications/") {
 		return // nothing it could be about
 	}
 	if m.Method == "notifications/cancelled" {
@@ -169,8 +161,16 @@ func (e *Endpoint) accept(ctx context.Context, s *session, m *Message) {
 	}
 }
 
+// mostHello bounds, in bytes, what initialize may say: a session keeps it, in
+// memory and on disk, and nobody has paid for it.
+const mostHello = 32 << 10
+
 // initialize begins a session.
 func (e *Endpoint) initialize(w http.ResponseWriter, r *http.Request, caller Caller, m *Message) {
+	if n := len(m.Params) + len(m.ID); n > mostHello {
+		e.refuse(w, r, caller, m, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("initialize has %d bytes; at most %d are accepted", n, mostHello)})
+		return
+	}
 	if e.admit != nil {
 		if wait := e.admit(r); wait > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))

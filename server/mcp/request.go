@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 )
@@ -19,6 +20,8 @@ type reply struct {
 	session *session       // nil: there is none, and the stream cannot be resumed
 	aside   func(*Message) // where messages go when there can be no stream
 	x       Exchange       // what is asked
+	still   func() bool    // of what goes on for long: may its client have more? nil: it may
+	giveUp  func()         // ends the request when it may not
 
 	mu      sync.Mutex
 	stream  *stream
@@ -76,12 +79,24 @@ func (p *reply) begin() {
 		}
 		out, err := p.e.begin(p.w, p.stream, ids, ids && p.session.speaks() >= Rev1125)
 		if err == nil {
+			out.still = p.still
 			err = out.copy(p.r.Context(), p.stream, 0, nil)
+		}
+		if errors.Is(err, errBarred) {
+			p.giveUp()
 		}
 		if err != nil {
 			p.e.log.Debug("a stream broke", "error", err)
 		}
 	}()
+}
+
+// watch has a request that may go on for ever looked after: a call that was
+// admitted ends as it began, what only listens ends with its key.
+func (p *reply) watch(method string, caller Caller, giveUp func()) {
+	if method == "subscriptions/listen" {
+		p.still, p.giveUp = p.e.still(p.r, caller), giveUp
+	}
 }
 
 func (p *reply) streaming() bool {
@@ -115,12 +130,15 @@ func (e *Endpoint) request(w http.ResponseWriter, r *http.Request, caller Caller
 	defer done()
 	if s != nil {
 		// A client that hangs up may resume: the call goes on in its session.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(s.ctx)
-		defer cancel()
-		s.track(m.ID, cancel)
+		ctx, done = context.WithCancel(s.ctx)
+		defer done()
+		if !s.track(m.ID, done) {
+			e.refuse(w, r, caller, m, http.StatusOK, &Error{Code: codeBusy, Message: fmt.Sprintf("this session has %d requests under way, which is as many as may; wait for some, or cancel them", e.limits.Pending)})
+			return
+		}
 		defer s.untrack(m.ID)
 	}
+	p.watch(m.Method, caller, done)
 	p.end(e.handle(ctx, &p.x), http.StatusOK)
 }
 
@@ -151,17 +169,25 @@ func anew(send func() (*Message, error)) (*Message, error) {
 	return res, err
 }
 
-func (s *session) track(id json.RawMessage, cancel context.CancelFunc) {
+// track enters a request of the session; false when it has too many. They go
+// on when their client hangs up, so connections do not bound them.
+func (s *session) track(id json.RawMessage, cancel context.CancelFunc) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.pending >= s.e.limits.Pending {
+		return false
+	}
 	s.calls[string(id)] = cancel
+	s.pending++
 	s.busy++
+	return true
 }
 
 func (s *session) untrack(id json.RawMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.calls, string(id))
+	s.pending--
 	s.busy--
 	s.last = s.e.now()
 }

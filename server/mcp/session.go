@@ -43,6 +43,7 @@ type session struct {
 	gets     int           // streams by GET
 	numbers  int
 	busy     int // requests and streams
+	pending  int // of them, requests under way
 	last     time.Time
 	pruned   time.Time // when the standing stream was
 	ended    bool

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -211,8 +212,12 @@ type sseWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	limits  *Limits
-	ids     bool // the client may resume: events carry ids
+	ids     bool        // the client may resume: events carry ids
+	still   func() bool // asked before anything is sent: may the client have it? nil: yes
 }
+
+// errBarred ends a stream whose client may have no more of it.
+var errBarred = errors.New("its key works no more")
 
 // begin sends the headers, and the priming event where the client knows it.
 func (e *Endpoint) begin(w http.ResponseWriter, s *stream, ids, prime bool) (*sseWriter, error) {
@@ -235,6 +240,9 @@ func (o *sseWriter) copy(ctx context.Context, s *stream, n int, stop <-chan stru
 	defer quiet.Stop()
 	for {
 		events, gap, over, wake := s.after(n)
+		if len(events) > 0 && o.barred() {
+			return errBarred
+		}
 		if gap && o.ids && n > 0 {
 			return fmt.Errorf("stream %s: events after %d are no longer kept", s.name, n)
 		}
@@ -258,6 +266,9 @@ func (o *sseWriter) copy(ctx context.Context, s *stream, n int, stop <-chan stru
 		select {
 		case <-wake:
 		case <-quiet.C:
+			if o.barred() {
+				return errBarred
+			}
 			if err := o.write(": keep-alive\n\n"); err != nil {
 				return err
 			}
@@ -268,6 +279,8 @@ func (o *sseWriter) copy(ctx context.Context, s *stream, n int, stop <-chan stru
 		}
 	}
 }
+
+func (o *sseWriter) barred() bool { return o.still != nil && !o.still() }
 
 func (o *sseWriter) event(s *stream, ev event) error {
 	var b strings.Builder

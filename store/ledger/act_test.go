@@ -377,3 +377,21 @@ func TestARefusalIsRecordedOnceWithEveryReason(t *testing.T) {
 	}
 	replays(t, r)
 }
+
+// An admin whose connection breaks must not find done later what looked undone.
+func TestAMutationThatBeganIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := testRig(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := r.Apply(ctx, func(tx *ledger.Tx) error {
+		cancel()
+		return tx.Append(journal.Event{Type: "key.topup", Actor: "admin", Posts: []journal.Entry{{ID: "one", From: journal.Bank, To: journal.KeyAccount("a"), Amount: 7, Kind: "topup"}}})
+	})
+	if err != nil {
+		t.Errorf("it happened, and its caller was told %v", err)
+	}
+	wantCredits(t, r, "a", 7)
+	if err := r.Apply(ctx, func(*ledger.Tx) error { return nil }); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("a mutation of a caller that is gone: %v", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"paygate/pricing"
@@ -42,7 +43,9 @@ type Tx struct {
 // Apply runs a mutation and returns when it is on disk, or has failed and left
 // nothing. fn runs alone, under the book's lock: it must be short and do
 // nothing but read and write the transaction. Several mutations and calls
-// share one commit.
+// share one commit. When ctx ends first, a mutation that has not begun is
+// withdrawn; one that has is waited for: nobody is told that it failed and
+// finds it done later.
 func (b *Book) Apply(ctx context.Context, fn func(*Tx) error) error {
 	a := &apply{fn: fn, done: make(chan struct{})}
 	b.mu.Lock()
@@ -56,9 +59,24 @@ func (b *Book) Apply(ctx context.Context, fn func(*Tx) error) error {
 	select {
 	case <-a.done:
 		return a.err
-	case <-ctx.Done(): // it may still happen; nobody is told
+	case <-ctx.Done():
+	}
+	if b.withdraw(a) {
 		return ctx.Err()
 	}
+	<-a.done
+	return a.err
+}
+
+// withdraw takes back a mutation that has not begun.
+func (b *Book) withdraw(a *apply) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.applies, a)
+	if i >= 0 {
+		b.applies = slices.Delete(b.applies, i, i+1)
+	}
+	return i >= 0
 }
 
 // perform runs one mutation inside the writer's transaction. Behind mu.

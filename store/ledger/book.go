@@ -30,8 +30,9 @@ type Call struct {
 	// the call as it is recorded, or not at all. Nil: nothing.
 	Beside func(*store.Tx, *journal.Call) error
 
-	books *State // where it was admitted; nil: nowhere
-	epoch int    // life of the book in which it was admitted
+	books   *State // where it was admitted; nil: nowhere
+	epoch   int    // life of the book in which it was admitted
+	counted bool   // refused, and not recorded one by one
 }
 
 // Settlement is how a call ended.
@@ -61,12 +62,13 @@ type Book struct {
 
 	mu      sync.Mutex
 	real    *State
-	would   *State   // of shadow mode; nil when calls are charged
-	seq     uint64   // the last number given
-	clock   int64    // the last time given, Unix ms: the books' time never goes back
-	epoch   int      // counts how often the books were read from disk
-	ends    []uint64 // by epoch: what was known to be on disk when the next began
-	down    error    // why the disk takes no commits; nil when it does
+	would   *State    // of shadow mode; nil when calls are charged
+	seq     uint64    // the last number given
+	clock   int64     // the last time given, Unix ms: the books' time never goes back
+	read    time.Time // when it was
+	epoch   int       // counts how often the books were read from disk
+	ends    []uint64  // by epoch: what was known to be on disk when the next began
+	down    error     // why the disk takes no commits; nil when it does
 	queue   []*journal.Event
 	opens   map[uint64]*journal.Call // admitted since the last block and not ended, by AdmitSeq
 	holding map[uint64]*Call         // admitted and not ended, by AdmitSeq
@@ -80,7 +82,9 @@ type Book struct {
 	cells   round
 	encoder journal.Encoder // the writer's
 	unused  []*journal.Call // for opens
-	keyless flood
+	keyless keyless
+	flood   map[string]int64 // refusals that were only counted and not said yet, by reason
+	dropped int64            // all of them
 
 	journal  *journal.Journal
 	trimming sync.Mutex // held by the one Trim that runs
@@ -142,9 +146,19 @@ func (b *Book) Journal() *journal.Journal { return b.journal }
 // DB gives readers of tables the database. Writing goes through Apply.
 func (b *Book) DB() *store.DB { return b.db }
 
-// now is the books' clock: milliseconds, never going back. Behind mu.
+// now is the books' clock: milliseconds, never going back. While the clock of
+// the machine is behind it, because somebody has set it back, the books' time
+// goes on at the same pace: a limit that waits for time to pass must not wait
+// until the machine has caught up. Behind mu.
 func (b *Book) now() time.Time {
-	b.clock = max(b.clock, b.opts.Now().UnixMilli())
+	now := b.opts.Now()
+	if ms := now.UnixMilli(); ms >= b.clock {
+		b.clock, b.read = ms, now
+	} else if passed := now.Sub(b.read).Milliseconds(); passed > 0 && !b.read.IsZero() {
+		b.clock, b.read = b.clock+passed, b.read.Add(time.Duration(passed)*time.Millisecond)
+	} else if passed < 0 || b.read.IsZero() {
+		b.read = now
+	}
 	return time.UnixMilli(b.clock).UTC()
 }
 
@@ -168,7 +182,7 @@ func (b *Book) Settle(c *Call) Settlement {
 		s.free(&c.Call, c.Quote)
 	}
 	if s != nil && s != b.real && s != b.would { // shadow mode ended or began anew meanwhile
-		s, c.Reasons = nil, append(c.Reasons, "mode_changed")
+		s, c.Reasons = nil, append(c.Reasons, modeChanged)
 	}
 	c.Took = max(0, c.Took.Truncate(time.Microsecond)) // as it is recorded, so that a replay rates the same
 	set := b.charge(s, c)

@@ -98,11 +98,18 @@ func (i *image) cells(s *store.Snapshot) error {
 			return fmt.Errorf("books: %w: %w", store.ErrCorrupt, err)
 		}
 	}
+	var err error
 	s.Descend(journal.Bucket, nil, func(_, raw []byte) bool {
-		_, i.last, _, _ = journal.Link(raw)
 		i.prev = journal.HashOf(raw)
+		err = i.newest(raw)
 		return false
 	})
+	if err != nil {
+		return fmt.Errorf("books: %w: %w", store.ErrCorrupt, err)
+	}
+	if want := s.Get(bucketBooks, []byte(tip)); want != nil && !bytes.Equal(want, i.prev[:]) {
+		return fmt.Errorf("books: %w: the newest block of the journal is not the one that was written last", store.ErrCorrupt)
+	}
 	if i.Would {
 		i.would = NewState(true)
 		if err := i.would.loadAll(s, bucketWould); err != nil {
@@ -110,6 +117,27 @@ func (i *image) cells(s *store.Snapshot) error {
 		}
 	}
 	return i.real.loadAll(s, bucketCells)
+}
+
+// newest reads where the journal ends and when that was, which no cell says.
+func (i *image) newest(raw []byte) error {
+	block, err := journal.Decode(raw)
+	if err != nil {
+		return err
+	}
+	i.last = block.Last
+	for _, act := range block.Acts {
+		i.clock = max(i.clock, when(act))
+	}
+	return nil
+}
+
+// when is the time of an act, Unix ms.
+func when(act journal.Act) int64 {
+	if act.Event == nil {
+		return act.Admit.At.UnixMilli()
+	}
+	return act.Event.At.UnixMilli()
 }
 
 func (s *State) loadAll(snap *store.Snapshot, bucket string) error {
@@ -157,12 +185,11 @@ func (i *image) fold(block, seq uint64, act journal.Act) {
 		i.would.folding = seq
 		i.would.Fold(act)
 	}
+	i.clock = max(i.clock, when(act))
 	e := act.Event
 	if e == nil {
-		i.clock = max(i.clock, act.Admit.At.UnixMilli())
 		return
 	}
-	i.clock = max(i.clock, e.At.UnixMilli())
 	i.real.name(e, block) // the part of the index that no cell has written
 	if i.after > 0 && seq > i.after {
 		i.unknown = append(i.unknown, e)

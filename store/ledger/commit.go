@@ -21,8 +21,12 @@ const (
 	bucketHolds = "holds" // id → durable hold
 	bucketIndex = "index" // cell, block → which owners which blocks name
 	bucketActs  = "acts"  // entry id → number of the event that posted it
-	bucketBooks = "books" // the one record below
+	bucketBooks = "books" // the records below
 )
+
+// tip is the record with the hash of the newest block, which no other block
+// vouches for yet.
+const tip = "tip"
 
 // head is the books' record: where boot starts to fold.
 type head struct {
@@ -215,6 +219,9 @@ func (c *cut) write(tx *store.Tx) error {
 		block := c.encoder.Encode(c.prev, c.first, c.last, c.events, c.opens)
 		c.hash = journal.HashOf(block)
 		if err := tx.Append(journal.Bucket, journal.Key(c.first), block); err != nil {
+			return err
+		}
+		if err := tx.Put(bucketBooks, []byte(tip), c.hash[:]); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,11 @@ func (b *Book) Park(ctx context.Context, c *Call, until time.Time) error {
 		if c.epoch != b.epoch || b.holding[c.AdmitSeq] == nil {
 			return ErrUnavailable
 		}
+		again := b.real.holds[c.ID] != nil
+		payer := b.real.of(journal.Account(c.Payer))
+		if !again && payer.parked >= MostParked {
+			return fmt.Errorf("call %s: %w (at most %d)", c.ID, ErrTooManyParked, MostParked)
+		}
 		h := &hold{Hold: journal.Hold{ID: c.ID, Key: c.Key, Credits: c.Quote, Made: t.now, Until: until, Memo: c.Ref}, seq: b.seq + 1, call: c}
 		if err := t.Append(journal.Event{Type: journal.TypeParked, Actor: "system", Subject: c.Key, Hold: &h.Hold}); err != nil {
 			return err
@@ -34,9 +39,19 @@ func (b *Book) Park(ctx context.Context, c *Call, until time.Time) error {
 			c.Beside = nil // it is on disk; the settlement may bring another
 		}
 		b.real.holds[c.ID] = h
+		if !again {
+			payer.parked++
+		}
 		return nil
 	})
 }
+
+// ErrTooManyParked means that a key has as many calls waiting as it may.
+var ErrTooManyParked = errors.New("too many calls of this key wait for input or run as tasks")
+
+// MostParked is how many calls of a payer may wait at a time: each is kept in
+// memory and on disk for up to a day, and a tool may cost nothing.
+const MostParked = 1000
 
 // Parked takes a parked call up again, by its id. Until it is settled or
 // parked anew nobody else gets it, and its time does not end.
@@ -77,6 +92,7 @@ func (b *Book) ParkedRef(ref string) (*Call, bool) {
 func (b *Book) unpark(c *Call) {
 	if h := b.real.holds[c.ID]; h != nil && h.call != nil {
 		delete(b.real.holds, c.ID)
+		b.real.of(journal.Account(c.Payer)).parked--
 		b.writes = append(b.writes, func(tx *store.Tx) error { return tx.Delete(bucketHolds, []byte(c.ID)) })
 	}
 }
@@ -127,5 +143,6 @@ func (b *Book) putBack(h *hold) error {
 	}
 	b.holding[c.AdmitSeq] = c
 	b.real.holds[h.ID] = h
+	b.real.of(journal.Account(c.Payer)).parked++
 	return nil
 }

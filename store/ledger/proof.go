@@ -129,13 +129,18 @@ type refold struct {
 	clock       int64  // the latest time folded, Unix ms
 	aim         uint64 // for progress
 	progress    func(float64)
+
+	begin  uint64                   // what is up to here was trimmed
+	open   map[string]*journal.Call // admitted and not ended, by id
+	parked map[string]*hold         // of them, those that outlive their request
+	posted []posting                // since the last look at the record of entries
 }
 
 // advance folds up to an act.
 func (f *refold) advance(ctx context.Context, to uint64) error {
 	f.fold(to)
 	if f.done >= to {
-		return nil
+		return f.entries()
 	}
 	err := journal.Blocks(ctx.Done(), f.db, f.done, func(raw []byte) (bool, error) {
 		block, err := journal.Decode(raw)
@@ -150,6 +155,9 @@ func (f *refold) advance(ctx context.Context, to uint64) error {
 		}
 		f.block, f.prev, f.done = block, journal.HashOf(raw), block.First-1
 		f.fold(to)
+		if err := f.entries(); err != nil {
+			return false, err
+		}
 		f.progress(min(1, float64(f.done)/float64(max(1, f.aim))))
 		return f.done < to, nil
 	})
@@ -177,12 +185,12 @@ func (f *refold) act(act journal.Act) {
 	if f.would != nil {
 		f.would.Fold(act)
 	}
+	f.follow(act)
+	f.clock = max(f.clock, when(act))
 	e := act.Event
 	if e == nil {
-		f.clock = max(f.clock, act.Admit.At.UnixMilli())
 		return
 	}
-	f.clock = max(f.clock, e.At.UnixMilli())
 	f.proof.Entries += uint64(len(e.Posts))
 	if e.Call != nil && e.Call.Charged > 0 {
 		f.proof.Entries++
@@ -213,16 +221,7 @@ func (f *refold) compare(live portion) {
 	if live.next >= 0 {
 		return
 	}
-	for id, h := range live.real.holds {
-		if g := f.real.holds[id]; h.call == nil && (g == nil || g.Credits != h.Credits) {
-			f.proof.fault("reservation %s of %d is not in the journal", id, h.Credits)
-		}
-	}
-	for id, g := range f.real.holds {
-		if live.real.holds[id] == nil {
-			f.proof.fault("reservation %s of %d is in the journal and not in the books", id, g.Credits)
-		}
-	}
+	f.holds(live.real.holds)
 }
 
 // rest looks at accounts that only the journal knows.
@@ -240,6 +239,9 @@ func (f *refold) account(where string, live, fold *owner, at int64) {
 	}
 	if live.spent != fold.spent || live.calls != fold.calls {
 		f.proof.fault("%s%s: %d credits in %d calls, the journal says %d in %d", where, live.account, live.spent, live.calls, fold.spent, fold.calls)
+	}
+	if live.last != fold.last {
+		f.proof.fault("%s%s: its last call was at %d, the journal says %d", where, live.account, live.last, fold.last)
 	}
 	if live.usage != fold.usage {
 		f.proof.fault("%s%s: tier and allowance counters differ from the journal", where, live.account)

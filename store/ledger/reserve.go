@@ -11,6 +11,10 @@ import (
 	"paygate/store/journal"
 )
 
+// modeChanged is the reason why an observed call is in nobody's books: shadow
+// mode ended, or began anew, while it was under way.
+const modeChanged = "mode_changed"
+
 // books are the books that a call is judged by. Behind mu.
 func (b *Book) books(c *Call) *State {
 	if c.Observed && b.would != nil {
@@ -77,6 +81,10 @@ func (b *Book) decide(calls []*Call) (refused [][]Refusal, bad bool) {
 		began := c.At
 		c.At, c.books = now, nil
 		c.Quote = s.quote(&c.Call, c.Price)
+		if c.Observed && b.would == nil { // shadow mode has ended since its caller was told that nothing is charged
+			c.observe([]Refusal{{Reason: modeChanged}})
+			continue
+		}
 		refused[i] = s.decide(&c.Call, c.Quote)
 		switch {
 		case len(refused[i]) == 0:
@@ -160,16 +168,16 @@ func (b *Book) refuseAll(calls []*Call, refused [][]Refusal) {
 // Refuse records a call that was not admitted for other reasons than the
 // book's, which are asked and recorded too, as Reasons. A call that Reserve has
 // refused is on record already; then it does nothing. Nobody waits for it; when
-// the queue is full, or keyless calls flood in, it is counted instead.
+// the queue is full, or refusals flood in, it is counted instead.
 func (b *Book) Refuse(c *Call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.SettleSeq != 0 {
+	if c.SettleSeq != 0 || c.counted {
 		return
 	}
 	now := b.now()
 	if b.down != nil || len(b.queue) >= queueLimit || c.Key == "" && !b.keyless.pass(now) {
-		b.keyless.drop(c.Findings)
+		b.count(c.Findings)
 		return
 	}
 	c.At, c.Reasons = now, nil
@@ -196,8 +204,13 @@ func ours(reason string) bool {
 	return reason == insufficient
 }
 
-// refuse queues a refused call. Behind mu.
+// refuse queues a refused call, or counts it. Behind mu.
 func (b *Book) refuse(c *Call) {
+	if c.Key != "" && !b.real.of(journal.Account(c.Payer)).refusals.pass(c.At) {
+		c.counted = true
+		b.count(c.Findings)
+		return
+	}
 	b.seq++
 	c.AdmitSeq, c.SettleSeq = 0, b.seq
 	b.queue = append(b.queue, record(c, b.seq, c.At))
@@ -205,44 +218,62 @@ func (b *Book) refuse(c *Call) {
 	b.signal(b.soon)
 }
 
-// flood lets through so many keyless refusals a second; the rest is counted.
-type flood struct {
-	second, passed, dropped int64
-	reasons                 map[string]int64 // of those dropped and not said yet
+// Refusals cost their caller nothing, so they must not fill the disk: of each
+// caller so many are recorded one by one, and what comes faster is counted.
+const (
+	keylessPerSecond = 20   // of all without a key
+	refusalsAtOnce   = 2000 // of one key
+	refusalsInterval = 50   // ms, between further ones
+)
+
+// keyless lets through so many refusals a second.
+type keyless struct{ second, passed int64 }
+
+func (k *keyless) pass(now time.Time) bool {
+	if s := now.Unix(); s != k.second {
+		k.second, k.passed = s, 0
+	}
+	k.passed++
+	return k.passed <= keylessPerSecond
 }
 
-func (f *flood) drop(findings []string) {
-	f.dropped++
+// refusals lets through those of one key: it is the time, in Unix ms, up to
+// which what was let through has used them up.
+type refusals int64
+
+func (r *refusals) pass(now time.Time) bool {
+	at := now.UnixMilli()
+	used := max(int64(*r), at-refusalsAtOnce*refusalsInterval) + refusalsInterval
+	if used > at {
+		return false
+	}
+	*r = refusals(used)
+	return true
+}
+
+// count counts a refusal instead of recording it. Behind mu.
+func (b *Book) count(findings []string) {
+	b.dropped++
 	reason := "unknown"
 	if len(findings) > 0 {
 		reason, _, _ = strings.Cut(findings[0], ":")
 	}
-	if f.reasons == nil {
-		f.reasons = map[string]int64{}
+	if b.flood == nil {
+		b.flood = map[string]int64{}
 	}
-	f.reasons[reason]++
+	b.flood[reason]++
 }
 
 // sayDropped records how many refusals were counted instead of recorded, by
 // reason. Behind mu.
 func (b *Book) sayDropped() {
-	if len(b.keyless.reasons) == 0 || b.down != nil {
+	if len(b.flood) == 0 || b.down != nil {
 		return
 	}
-	data, err := json.Marshal(b.keyless.reasons)
+	data, err := json.Marshal(b.flood)
 	if err != nil {
 		return // a map of numbers: it cannot fail
 	}
-	b.keyless.reasons = nil
+	b.flood = nil
 	b.add(&journal.Event{Type: journal.TypeDropped, Actor: "system", Data: data})
-}
-
-const keylessPerSecond = 20
-
-func (f *flood) pass(now time.Time) bool {
-	if s := now.Unix(); s != f.second {
-		f.second, f.passed = s, 0
-	}
-	f.passed++
-	return f.passed <= keylessPerSecond
 }

@@ -63,9 +63,11 @@ type owner struct {
 	calls  int64           // answered
 	last   int64           // time of the last call, Unix ms
 
-	held    pricing.Credits // promised; never stored, durable ones come back from their holds
-	index   []uint64        // blocks that name the owner and are not in the written index yet
-	flushed []uint64        // those of the last time, whose commit may be under way
+	held     pricing.Credits // promised; never stored, durable ones come back from their holds
+	refusals refusals        // recorded of late; not stored
+	parked   int             // calls that wait; not stored
+	index    []uint64        // blocks that name the owner and are not in the written index yet
+	flushed  []uint64        // those of the last time, whose commit may be under way
 }
 
 // meter counts in a period. What is held counts in the period of admission.

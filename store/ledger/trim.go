@@ -227,7 +227,8 @@ func (b *Book) oldIndex(from []byte, cut uint64) (old [][]byte, next []byte, err
 
 // newRefold begins a fold at the newest anchor, or at the beginning.
 func newRefold(db *store.DB, p *Proof) (*refold, anchor, error) {
-	f := &refold{db: db, real: NewState(false), proof: p, seen: map[journal.Account]bool{}, progress: func(float64) {}}
+	f := &refold{db: db, real: NewState(false), proof: p, seen: map[journal.Account]bool{}, progress: func(float64) {},
+		open: map[string]*journal.Call{}, parked: map[string]*hold{}}
 	var a anchor
 	err := db.View(func(s *store.Snapshot) error {
 		raw := s.Get(bucketBooks, []byte("anchor"))
@@ -274,6 +275,6 @@ func (f *refold) loadAnchor(s *store.Snapshot, a anchor) error {
 			state.put(&hold{Hold: r.Hold, seq: r.Seq})
 		}
 	}
-	f.done, f.prev, f.clock = a.Seq, a.Prev, a.Clock
+	f.begin, f.done, f.prev, f.clock = a.Seq, a.Seq, a.Prev, a.Clock
 	return nil
 }

@@ -142,5 +142,5 @@ func (b *Book) Totals() Totals {
 	}
 	return Totals{Issued: -balance(journal.Bank), Revenue: balance(journal.Revenue), Expired: balance(journal.Expired),
 		Keys: b.real.keys, Held: b.real.held, Spendable: b.real.posted - b.real.held,
-		Open: len(b.holding), Dropped: b.keyless.dropped, Seq: b.disk}
+		Open: len(b.holding), Dropped: b.dropped, Seq: b.disk}
 }

@@ -59,11 +59,7 @@ func (s *sums) count(c measured) {
 		s.gate.add(c.gate)
 		s.bands[c.band]++
 	}
-	t := s.tools[c.Tool]
-	if t == nil {
-		t = &toolSum{}
-		s.tools[c.Tool] = t
-	}
+	t := s.tool(c.Tool)
 	t.calls++
 	t.credits += c.due
 	t.latency.add(c.took)
@@ -76,6 +72,23 @@ func (s *sums) count(c measured) {
 	}
 }
 
+// mostTools bounds the tools that are told apart: their names are what callers
+// say, whether the tool is there or not. The rest are "other".
+const mostTools = 200
+
+// tool is the sum of a tool.
+func (s *sums) tool(name string) *toolSum {
+	if s.tools[name] == nil && len(s.tools) >= mostTools {
+		name = "other"
+	}
+	t := s.tools[name]
+	if t == nil {
+		t = &toolSum{}
+		s.tools[name] = t
+	}
+	return t
+}
+
 func (s *sums) merge(o *sums) {
 	s.calls += o.calls
 	s.failed += o.failed
@@ -84,11 +97,7 @@ func (s *sums) merge(o *sums) {
 	s.latency.merge(&o.latency)
 	s.gate.merge(&o.gate)
 	for name, t := range o.tools {
-		to := s.tools[name]
-		if to == nil {
-			to = &toolSum{}
-			s.tools[name] = to
-		}
+		to := s.tool(name)
 		to.calls += t.calls
 		to.failed += t.failed
 		to.credits += t.credits
