@@ -259,7 +259,14 @@ func TestTheSheetOfBeforeGoesOnAsAShadow(t *testing.T) {
 		}
 	}
 	look(c.lab)
-	look(shadow.New(shadow.Options{Book: c.Book, Now: c.now}))
+	dir := t.TempDir()
+	for range 2 { // lived through again, and from a checkpoint
+		lab := c.again(dir)
+		look(lab)
+		if err := lab.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if r := must[*shadow.Report](t)(c.lab.Report(ctx, "three~before", shadow.Window{})); r.Exact.Change.Total != pricing.Credits(-calls) {
 		t.Errorf("the report of the sheet of before: %+v", r.Exact.Change)
 	}
@@ -289,5 +296,42 @@ func TestAScheduleIsCancelledWhenOtherPricesGoLive(t *testing.T) {
 	}
 	if e := c.due(); e.State != shadow.IsReviewed || must[*shadow.Rollout](t)(c.lab.Rollout(ctx)).Next != nil {
 		t.Errorf("it is %s, and announced", e.State)
+	}
+}
+
+func TestGrantsThatExpireInShadowModeLeaveItsBooksWhatIsThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, flat(2))
+	if err := r.SetMode(ctx, true, "test"); err != nil {
+		t.Fatal(err)
+	}
+	turn := func(expired, granted pricing.Credits) {
+		t.Helper()
+		r.later(24 * time.Hour)
+		e := journal.Event{Type: journal.TypeGranted, Actor: "system", Subject: "key_0", Data: []byte(fmt.Sprintf(`{"plan":"free","period":%d,"granted":%d,"expired":%d}`, r.now().Unix(), granted, expired))}
+		if expired > 0 {
+			e.Posts = append(e.Posts, journal.Entry{ID: fmt.Sprint("x", r.now()), From: journal.KeyAccount("key_0"), To: journal.Expired, Amount: expired, Kind: journal.KindExpiry})
+		}
+		e.Posts = append(e.Posts, journal.Entry{ID: fmt.Sprint("g", r.now()), From: journal.Bank, To: journal.KeyAccount("key_0"), Amount: granted, Kind: "grant"})
+		if err := r.Apply(ctx, func(tx *ledger.Tx) error { return tx.Append(e) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn(0, 20)
+	r.start(t, "same", "defaults: {per_call: 2}")
+	for range 3 {
+		for range 5 {
+			r.pay(t, "key_0", "echo")
+		}
+		if would, _ := r.WouldKey("key_0"); would.Credits != 10 || r.Key("key_0").Credits != 20 {
+			t.Errorf("would have %d, has %d", would.Credits, r.Key("key_0").Credits)
+		}
+		turn(20, 20) // nothing was charged, so all of it expires; of the would-be wallet what is left
+	}
+	if v := r.report(t, "same"); v.SelfDifference != 0 || v.Exact.Live.Denied != 0 {
+		t.Errorf("%d differences, %+v", v.SelfDifference, v.Exact.Live)
+	}
+	if p := must[ledger.Proof](t)(r.Verify(ctx, nil)); !p.OK() {
+		t.Errorf("%q", p.Faults)
 	}
 }
