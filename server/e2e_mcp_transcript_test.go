@@ -90,6 +90,9 @@ func (s *transcript) object(v map[string]any) any {
 			delete(v, "_meta")
 		}
 	}
+	if _, tools := v["tools"].([]any); tools {
+		delete(v, "cacheScope") // a list with prices is its caller's own
+	}
 	if _, binary := v["blob"]; binary {
 		v["blob"] = "…"
 	}
