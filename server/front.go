@@ -257,7 +257,7 @@ func (f *front) admit(route api.Route, r *http.Request) (api.Actor, error) {
 	if route.Role < api.Viewer {
 		kind, limit = "public ", c.PublicRateLimit
 	}
-	if wait := f.perIP.take(kind+ip, limit); wait > 0 {
+	if wait := f.perIP.take(kind+vicinity(f.ClientIP(r)), limit); wait > 0 {
 		return actor, &api.Error{Status: http.StatusTooManyRequests, Message: "Too many requests from this address; wait and try again", RetryAfter: wait}
 	}
 	switch {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -59,4 +60,15 @@ func (l *limiter) forget(now time.Time) {
 	if len(l.slots) >= mostCounted {
 		clear(l.slots)
 	}
+}
+
+// vicinity is what a limit per address counts by: the address, or of IPv6, where
+// anybody has as many as they like, its /64.
+func vicinity(a netip.Addr) string {
+	if a.Is6() {
+		if p, err := a.WithZone("").Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
 }

@@ -191,7 +191,7 @@ func (s *Server) openEndpoint(ctx context.Context, eras *bridge.Bridge) error {
 		Handler: &agents{s}, Backend: eras.Adapt(s.servers), Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log,
 		Origin: func(origin string) bool { return allowedOrigin(s.settings.Load(), origin) },
 		NewSession: func(r *http.Request) time.Duration {
-			return s.front.perIP.take("session "+s.front.ClientIP(r).String(), s.settings.Load().SessionRateLimit)
+			return s.front.perIP.take("session "+vicinity(s.front.ClientIP(r)), s.settings.Load().SessionRateLimit)
 		},
 		Limits: mcp.Limits{Send: s.opts.Static.RequestTimeout}, Name: "paygate", Version: s.opts.Version})
 	return err

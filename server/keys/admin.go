@@ -38,6 +38,8 @@ type admins struct {
 	mu   sync.RWMutex
 	list []*AdminKey
 	used map[string]time.Time // by id; since start
+
+	second, failures int64 // failed logins of a second
 }
 
 func (a *admins) load(db *store.DB) error {
@@ -80,9 +82,27 @@ func (d *Directory) Holder(secret string) (id string, ok bool) {
 	return t.ID, true
 }
 
-// Failed records a failed admin login, and returns when it is on record: the
-// limit per address keeps that from being a way to keep the disk busy.
+// failuresPerSecond is how many failed logins are recorded, from wherever: they
+// cost nothing, and must not be a way to fill the disk.
+const failuresPerSecond = 20
+
+// failed says whether one more failed login is recorded now.
+func (a *admins) failed(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := now.Unix(); s != a.second {
+		a.second, a.failures = s, 0
+	}
+	a.failures++
+	return a.failures <= failuresPerSecond
+}
+
+// Failed records a failed admin login, and returns when it is on record.
 func (d *Directory) Failed(actor, method, path string, role *api.Role, needed api.Role) {
+	if !d.admins.failed(d.opts.Now()) {
+		d.opts.Log.Debug("a failed login is not recorded: there were many in this second", "url", path)
+		return
+	}
 	data := map[string]any{"url": path, "method": method}
 	if role != nil {
 		data["requiredRole"], data["currentRole"] = needed.String(), role.String()

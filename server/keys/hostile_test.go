@@ -146,3 +146,15 @@ func TestACommitAskedTwiceIsAnsweredTwiceAndDoneOnce(t *testing.T) {
 		t.Errorf("it has %d, %d held", k.Credits, k.Held)
 	}
 }
+
+func TestFailedLoginsDoNotFillTheDisk(t *testing.T) {
+	t.Parallel()
+	o := open(t, pricing.Plan{})
+	before := o.book.Journal().Last()
+	for range 200 {
+		o.Failed("unknown", "GET", "/keys", nil, api.Viewer)
+	}
+	if n := o.book.Journal().Last() - before; n == 0 || n > 25 { // the boot is among them
+		t.Errorf("%d of 200 in one second were recorded", n)
+	}
+}
