@@ -43,5 +43,10 @@ SOAK ?= 2m
 soak:
 	PAYTEST_SOAK=$(SOAK) $(GO) test -timeout 60m -run TestCallersNeverMeet ./server
 
+# Every parser is fed nonsense, each for a while.
+FUZZTIME ?= 20s
 fuzz:
-	$(GO) test -fuzz FuzzDecode -fuzztime 30s ./store/journal
+	@set -e; for at in $$(grep -roH --include='*_test.go' '^func Fuzz[A-Za-z]*' . | sed 's/:func /:/'); do \
+		dir=$$(dirname $${at%%:*}); name=$${at##*:}; echo "$$dir $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$dir; \
+	done

@@ -322,7 +322,11 @@ func (f *front) answer(w http.ResponseWriter, r *http.Request, route api.Route, 
 		f.fail(w, r, err)
 		return
 	}
-	api.WriteText(w, r, route.Status, text)
+	status := route.Status
+	if own, ok := out.(interface{ HTTPStatus() int }); ok { // an answer that is good in part
+		status = own.HTTPStatus()
+	}
+	api.WriteText(w, r, status, text)
 }
 
 func (f *front) body(w http.ResponseWriter, r *http.Request, route api.Route) ([]byte, error) {

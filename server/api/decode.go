@@ -50,6 +50,8 @@ func decodeText(field reflect.Value, text string) {
 		to.SetText(text)
 	case *string:
 		*to = text
+	case **string: // so that an empty one is told apart from none
+		*to = &text
 	case *bool:
 		*to = text == "1" || text == "true"
 	case *[]string:

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"time"
 
 	"paygate/pricing"
@@ -106,6 +107,14 @@ type RestoreOut struct {
 	Restored time.Time           `json:"restoredAt"`
 	Results  map[string]Restored `json:"results"`
 	Warnings []string            `json:"warnings"`
+}
+
+// HTTPStatus tells a restore that failed in part.
+func (o RestoreOut) HTTPStatus() int {
+	if o.Success {
+		return http.StatusOK
+	}
+	return http.StatusMultiStatus
 }
 
 // Restore makes the keys of a snapshot. Credits come from the bank as entries
