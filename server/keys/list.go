@@ -115,10 +115,11 @@ func (d *Directory) list(_ context.Context, in listIn) (any, error) {
 		books = d.books()
 	}
 	found = filterCredits(found, books, in)
-	if err := d.sortBy(found, books, in); err != nil {
+	p := page{Total: len(found), Limit: int(in.Limit.Or(50, 1, mostPlain)), Offset: int(in.Offset.Or(0, 0, 10_000_000)), Keys: []row{}}
+	found, err := d.sorted(found, books, in, p.Offset+p.Limit)
+	if err != nil {
 		return nil, err
 	}
-	p := page{Total: len(found), Limit: int(in.Limit.Or(50, 1, mostPlain)), Offset: int(in.Offset.Or(0, 0, 10_000_000)), Keys: []row{}}
 	for _, e := range found[min(p.Offset, len(found)):min(p.Offset+p.Limit, len(found))] {
 		p.Keys = append(p.Keys, d.row(e, d.opts.Book.Key(e.key.ID), d.opts.Now().UTC(), in.Spark == "true"))
 	}
@@ -175,31 +176,50 @@ type ranked struct {
 	text   string
 }
 
-// sortBy sorts found in place.
-func (d *Directory) sortBy(found []*entry, books map[string]ledger.Key, in listIn) error {
+// sorted gives the first most of the keys in the order that is asked for.
+func (d *Directory) sorted(found []*entry, books map[string]ledger.Key, in listIn, most int) ([]*entry, error) {
 	rank := d.ranking(books, in.SortBy)
 	if rank == nil {
-		return api.BadRequest("Invalid sortBy field: use name, credits, totalSpent, totalCalls, lastUsedAt, createdAt, burnPerHour or dryIn")
+		return nil, api.BadRequest("Invalid sortBy field: use name, credits, totalSpent, totalCalls, lastUsedAt, createdAt, burnPerHour or dryIn")
 	}
 	if in.Order != "" && in.Order != "asc" && in.Order != "desc" {
-		return api.BadRequest("Invalid order: use asc or desc")
+		return nil, api.BadRequest("Invalid order: use asc or desc")
 	}
 	rows := make([]ranked, len(found))
 	for i, e := range found {
 		rows[i].entry = e
 		rank(&rows[i])
 	}
-	slices.SortFunc(rows, func(a, b ranked) int {
+	rows = least(rows, most, func(a, b ranked) int {
 		c := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.text, b.text))
 		if in.Order != "asc" {
 			c = -c
 		}
 		return cmp.Or(c, strings.Compare(a.key.ID, b.key.ID))
 	})
+	out := make([]*entry, len(rows))
 	for i, r := range rows {
-		found[i] = r.entry
+		out[i] = r.entry
 	}
-	return nil
+	return out, nil
+}
+
+// least gives the first n of rows in order, without putting all of them in
+// order: a page of a few of 100,000 keys is asked for often.
+func least(rows []ranked, n int, compare func(a, b ranked) int) []ranked {
+	n = min(max(n, 64), len(rows))
+	best, full := make([]ranked, 0, min(2*n, len(rows))), false
+	for _, r := range rows {
+		if full && compare(r, best[n-1]) > 0 { // n others come before it
+			continue
+		}
+		if best = append(best, r); len(best) == 2*n {
+			slices.SortFunc(best, compare)
+			best, full = best[:n], true
+		}
+	}
+	slices.SortFunc(best, compare)
+	return best[:n]
 }
 
 // ranking says what keys are sorted by; nil for a field that there is not.
