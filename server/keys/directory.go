@@ -71,6 +71,7 @@ type Directory struct {
 type entry struct {
 	key   *Key
 	terms *Terms
+	lower string // its name, to sort and look for
 }
 
 // secret is what a hash stands for.
@@ -107,7 +108,7 @@ func Open(o Options) (*Directory, error) {
 
 // put makes a record the current one. Behind mu.
 func (d *Directory) put(k *Key) {
-	e := &entry{key: k, terms: k.terms()}
+	e := &entry{key: k, terms: k.terms(), lower: strings.ToLower(k.Name)}
 	if old := d.byID[k.ID]; old != nil {
 		delete(d.bySecret, old.key.Hash)
 		for _, r := range old.key.Old {

@@ -138,7 +138,7 @@ func (d *Directory) books() map[string]ledger.Key {
 
 // pick finds the keys that a list asks for by what their records say.
 func (d *Directory) pick(in listIn) []*entry {
-	now, search := d.opts.Now(), strings.ToLower(strings.TrimSpace(in.Search))
+	now, search, prefix := d.opts.Now(), strings.ToLower(strings.TrimSpace(in.Search)), strings.ToLower(in.NamePrefix)
 	is := func(want string, have bool) bool {
 		return want == "" || want == "true" && have || want == "false" && !have || want != "true" && want != "false"
 	}
@@ -146,7 +146,7 @@ func (d *Directory) pick(in listIn) []*entry {
 	for _, e := range d.all() {
 		k := e.key
 		if in.Namespace != "" && k.Namespace != in.Namespace || in.Group != nil && k.Group != *in.Group || !is(in.Active, !k.Revoked) || !is(in.Suspended, k.Suspended) || !is(in.Expired, k.expired(now)) ||
-			!strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(in.NamePrefix)) || search != "" && !k.matches(search) {
+			!strings.HasPrefix(e.lower, prefix) || search != "" && !k.matches(search) {
 			continue
 		}
 		out = append(out, e)
@@ -231,7 +231,7 @@ func (d *Directory) ranking(books map[string]ledger.Key, field string) func(*ran
 	case "", "createdAt":
 		return func(r *ranked) { r.number = float64(r.key.CreatedAt.UnixMilli()) }
 	case "name":
-		return func(r *ranked) { r.text = strings.ToLower(r.key.Name) }
+		return func(r *ranked) { r.text = r.lower }
 	case "credits":
 		return number(func(k ledger.Key) int64 { return int64(k.Credits) })
 	case "totalSpent":
