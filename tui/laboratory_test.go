@@ -152,8 +152,6 @@ func TestACanaryIsInTheModeBlock(t *testing.T) {
 		d.typed("live")
 		d.press("enter")
 		d.wait(300 * time.Millisecond)
-		d.g.Canary = 5
-		d.wait(300 * time.Millisecond)
 		d.has("● LIVE ● canary 5 %")
-	})
+	}, func(_ *tui.Options, g *fake.Gateway) { g.Canary = 5 })
 }

@@ -26,10 +26,10 @@ type Gateway struct {
 	Fail    error         // when set, every request fails with it
 	Asked   []string      // every change that was asked for: "POST /keys {…}"
 	Role    string
-	Empty   bool // no keys, no calls, no entries
-	NoLinks bool // no servers
-	NoLab   bool // no candidates
-	Canary  float64
+	Empty   bool    // no keys, no calls, no entries
+	NoLinks bool    // no servers
+	NoLab   bool    // no candidates
+	Canary  float64 // percent of the keys that pay a candidate in live mode; set it before the start
 
 	mu    sync.Mutex
 	keys  []api.KeyRow
