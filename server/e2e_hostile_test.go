@@ -29,3 +29,20 @@ func TestWhatIsJudgedIsWhatRuns(t *testing.T) {
 		t.Errorf("the key has %+v", have)
 	}
 }
+
+// A repeated request takes no slot of a rate, and is on record all the same:
+// it must not be a way around the limit to the disk.
+func TestARequestIsNotRepeatedForEver(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"globalRateLimitPerMin": 1})
+	k := g.key(nil)
+	for i := range 12 {
+		a := g.rpc(k.Key, "tools/call", map[string]any{"name": "echo", "arguments": map[string]any{}}, "Idempotency-Key", "same")
+		if refused := a.reason() == "rate_limited"; refused != (i > 10) || refused != (a.Header.Get("Retry-After") != "") {
+			t.Errorf("request %d: %+v %s", i, a.Error, a.Result)
+		}
+	}
+	if have := g.account(k); have.Spent != 2 {
+		t.Errorf("it was charged %d", have.Spent)
+	}
+}

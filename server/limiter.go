@@ -62,6 +62,15 @@ func (l *limiter) forget(now time.Time) {
 	}
 }
 
+// repeatsPerCall is how often a key may repeat, in a minute, each of the calls
+// that it may make in one.
+const repeatsPerCall = 10
+
+// repeats limits how often a key gets the answer of an earlier call again.
+func (s *Server) repeats(key string) time.Duration {
+	return s.others.take("again "+key, repeatsPerCall*s.settings.Load().GlobalRateLimit)
+}
+
 // vicinity is what a limit per address counts by: the address, or of IPv6, where
 // anybody has as many as they like, its /64.
 func vicinity(a netip.Addr) string {

@@ -145,7 +145,7 @@ func (s *Server) build(ctx context.Context) error {
 	if s.dedup, err = dedup.Open(s.book, s.opts.Now); err != nil {
 		return err
 	}
-	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log, Trace: s.reports.Inspector.See}
+	s.gate = &gate.Gate{Book: s.book, Now: s.opts.Now, Log: s.opts.Log, Trace: s.reports.Inspector.See, Repeats: s.repeats}
 	if err := s.Compile(ctx); err != nil {
 		return err
 	}

@@ -26,10 +26,13 @@ import (
 
 // Gate carries calls along a World's two lists.
 type Gate struct {
-	Book  *ledger.Book
-	Now   func() time.Time
-	Log   *slog.Logger
-	Trace func(*Call) // sees every finished call once, for the inspector; nil: nobody looks
+	Book *ledger.Book
+	Now  func() time.Time
+	Log  *slog.Logger
+	// Repeats takes one of the repetitions that a key may ask for, or says how
+	// long until there is one; nil: any number.
+	Repeats func(key string) time.Duration
+	Trace   func(*Call) // sees every finished call once, for the inspector; nil: nobody looks
 
 	steps sync.Pool // of *[steps]Step, for the calls under way
 }

@@ -58,6 +58,11 @@ func (c *Call) over(err error) {
 // and nothing of a quota, so that it is answered although nothing is left.
 func (g *Gate) repeat(ctx context.Context, c *Call) error {
 	began := g.Now()
+	if wait := g.tooOften(c); wait > 0 {
+		c.Denials = append(c.Denials, Denial{Check: "repeat", Reason: "rate_limited", RetryAfter: wait})
+		g.refuse(c)
+		return c.First()
+	}
 	earlier := c.Again(ctx)
 	c.Repeated, c.Limits = true, nil
 	if err := g.reserve(c); err != nil {
@@ -81,4 +86,13 @@ func (g *Gate) repeat(ctx context.Context, c *Call) error {
 		return fmt.Errorf("call %s: %w", c.ID, err)
 	}
 	return earlier.Err
+}
+
+// tooOften says how long a key must wait that repeats more than anybody needs
+// to: a repetition takes no slot of a rate, and yet goes to the disk.
+func (g *Gate) tooOften(c *Call) time.Duration {
+	if g.Repeats == nil {
+		return 0
+	}
+	return g.Repeats(c.Key)
 }
