@@ -82,6 +82,9 @@ func (s *transcript) object(v map[string]any) any {
 		s.prices++
 		delete(v, "_pricing")
 	}
+	if _, list := v["tools"].([]any); list {
+		delete(v, "cacheScope") // prices may be a key's own, so a list with them is private
+	}
 	if text, ok := v["text"].(string); ok && len(text) < 4 && strings.Trim(text, "0123456789") == "" {
 		v["text"] = "…" // a tool that says its progress token, which is not the client's own
 	}
