@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 type rig struct {
 	t     *testing.T
 	dir   string
-	now   time.Time
+	clock hands
 	book  *ledger.Book
 	keys  *keys.Directory
 	ids   []string
@@ -37,9 +38,27 @@ type rig struct {
 	made  int
 }
 
+// hands is a time that only a test moves.
+type hands struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (h *hands) now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at
+}
+
+func (h *hands) add(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at = h.at.Add(d)
+}
+
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), now: time.Date(2026, 3, 30, 22, 0, 0, 0, time.UTC), rand: rand.New(rand.NewPCG(1, 2)),
+	r := &rig{t: t, dir: t.TempDir(), clock: hands{at: time.Date(2026, 3, 30, 22, 0, 0, 0, time.UTC)}, rand: rand.New(rand.NewPCG(1, 2)),
 		sheet: pricing.FromTools(pricing.ToolPrice{PerCall: 2}, map[string]pricing.ToolPrice{"dear": {PerCall: 50}, "free": {}}, true)}
 	r.open()
 	t.Cleanup(func() { _ = r.book.Close() })
@@ -59,12 +78,12 @@ func (r *rig) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.book, err = ledger.Open(db, ledger.Options{Now: func() time.Time { return r.now }, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
+	r.book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
 		Sheet: func(string) (*pricing.Sheet, error) { return r.sheet, nil }})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.keys, err = keys.Open(keys.Options{Book: r.book, Now: func() time.Time { return r.now }, Rand: seeded{r.rand}, Log: slog.New(slog.DiscardHandler),
+	r.keys, err = keys.Open(keys.Options{Book: r.book, Now: r.clock.now, Rand: seeded{r.rand}, Log: slog.New(slog.DiscardHandler),
 		Limits: func() keys.Limits { return keys.Limits{} }})
 	if err != nil {
 		r.t.Fatal(err)
@@ -94,7 +113,7 @@ func (r *rig) work(n int) {
 	r.t.Helper()
 	tools := []string{"echo", "dear", "free", "fs:read"}
 	for range n {
-		r.now = r.now.Add(time.Duration(r.rand.IntN(20_000)) * time.Millisecond)
+		r.clock.add(time.Duration(r.rand.IntN(20_000)) * time.Millisecond)
 		r.made++
 		id := r.ids[r.rand.IntN(len(r.ids))]
 		switch dice := r.rand.IntN(100); {
@@ -134,7 +153,7 @@ func (r *rig) call(id, tool, refused string) {
 	}
 	if refused != "" {
 		c.Findings = []string{refused}
-		c.At = r.now
+		c.At = r.clock.now()
 		r.book.Refuse(c)
 		return
 	}
@@ -147,7 +166,7 @@ func (r *rig) call(id, tool, refused string) {
 		r.t.Fatal(err)
 	}
 	c.Took = time.Duration(r.rand.IntN(300_000)) * time.Microsecond
-	r.now = r.now.Add(c.Took.Truncate(time.Millisecond))
+	r.clock.add(c.Took.Truncate(time.Millisecond))
 	c.Outcome = pricing.OK
 	if r.rand.IntN(10) == 0 {
 		c.Outcome = pricing.Failed
@@ -162,7 +181,7 @@ func (r *rig) reports(size int) (*report.Reports, *report.Rollup) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return report.New(report.Options{Book: r.book, Keys: r.keys, Rollup: rollup, Now: func() time.Time { return r.now }, Proof: func() api.Proof { return api.Proof{} }}), rollup
+	return report.New(report.Options{Book: r.book, Keys: r.keys, Rollup: rollup, Now: r.clock.now, Proof: func() api.Proof { return api.Proof{} }}), rollup
 }
 
 // follow lets a roll-up see everything up to a number.

@@ -12,7 +12,7 @@ import (
 
 // questions are what the reports are asked, with and without roll-ups.
 func questions(r *rig) []string {
-	at := func(back time.Duration) string { return r.now.Add(-back).UTC().Format(time.RFC3339Nano) }
+	at := func(back time.Duration) string { return r.clock.now().Add(-back).UTC().Format(time.RFC3339Nano) }
 	long, short := 2*time.Hour, 7*time.Minute
 	out := []string{"/audit/stats", "/usage", "/usage?format=csv", "/usage?limit=7", "/tools/stats", "/audit/export?limit=5000", "/audit/export?format=csv", "/requests/export?limit=5000",
 		"/balance/history", "/balance/history?limit=3&type=topup", "/admin/ledger?limit=1000", "/admin/calls?limit=1000&filter=~deny"}
@@ -37,7 +37,7 @@ func questions(r *rig) []string {
 func TestRollUpsChangeWhatAReportCostsAndNeverWhatItSays(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.work(400)
+	r.work(240)
 	plain, _ := r.reports(0)
 	rolled, rollup := r.reports(64)
 	compare := func(when string) {
@@ -65,7 +65,7 @@ func TestRollUpsChangeWhatAReportCostsAndNeverWhatItSays(t *testing.T) {
 	r.follow(rollup, last/2)
 	compare("half of the journal added up")
 	r.follow(rollup, last)
-	r.work(150)
+	r.work(100)
 	compare("all but the newest added up")
 	rolled, rollup = r.reports(64) // a restart: the open segment is made again
 	compare("after a restart")
