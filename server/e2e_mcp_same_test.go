@@ -50,10 +50,10 @@ func everyServer(t *testing.T) map[string]sameness {
 		all[plan+" over stdio"] = sameness{plan: plan, lines: strings.Fields(lines), direct: direct, config: config}
 	}
 	add("everything", "v1 v2 v2auto", npm(t, "mcp-server-everything"))
-	add("filesystem", "v1 v2auto", npm(t, "mcp-server-filesystem"), ".")
+	add("filesystem", "v2", npm(t, "mcp-server-filesystem"), ".")
 	add("thinking", "v2", npm(t, "mcp-server-sequential-thinking"))
 	add("goeverything", "v1 v2auto", fromGoSDK(t, "examples/server/everything"))
-	add("conformance", "v1 v2 v2auto", fromGoSDK(t, "conformance/everything-server"))
+	add("conformance", "v1 v2auto", fromGoSDK(t, "conformance/everything-server"))
 
 	direct, config := stdio(npm(t, "mcp-server-memory"))
 	direct.Env = map[string]string{"MEMORY_FILE_PATH": filepath.Join(t.TempDir(), "memory.json")}
