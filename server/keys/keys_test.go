@@ -123,11 +123,11 @@ func TestWhoIsLetInAndUntilWhen(t *testing.T) {
 		return reason
 	}
 	brief, _ := o.made(map[string]any{"expiresIn": 60})
-	o.now = o.now.Add(60*time.Second - time.Millisecond)
+	o.set(o.now().Add(60*time.Second - time.Millisecond))
 	if got := why(brief); got != "" {
 		t.Errorf("a moment before its end: %q", got)
 	}
-	o.now = o.now.Add(time.Millisecond)
+	o.set(o.now().Add(time.Millisecond))
 	if got := why(brief); got != "api_key_expired" {
 		t.Errorf("at its end: %q", got)
 	}
@@ -146,7 +146,7 @@ func TestWhoIsLetInAndUntilWhen(t *testing.T) {
 			t.Errorf("within the grace: %q", got)
 		}
 	}
-	o.now = o.now.Add(31 * time.Second)
+	o.set(o.now().Add(31 * time.Second))
 	if why(brief) != "invalid_api_key" || why(next) != "suspended" {
 		t.Errorf("after the grace: the old one %q, the new one %q", why(brief), why(next))
 	}
@@ -255,7 +255,7 @@ func TestAMoneyOperationHappensOncePerIdempotencyKeyHoweverManyAskAtOnce(t *test
 	o.restart()
 	o.do("POST", "/keys/revoke", map[string]any{"key": fromID}, "")
 	same("after a restart and the key's end", []answer{o.do("POST", "/topup", map[string]any{"key": fromID, "credits": 7}, "k1")})
-	o.now = o.now.Add(31 * 24 * time.Hour)
+	o.set(o.now().Add(31 * 24 * time.Hour))
 	if err := o.ForgetAnswers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestListsPageSortAndFilter(t *testing.T) {
 	t.Parallel()
 	o := open(t, pricing.Plan{})
 	for i := range 9 {
-		o.now = o.now.Add(time.Second)
+		o.set(o.now().Add(time.Second))
 		o.made(map[string]any{"name": fmt.Sprintf("k%d", 8-i), "credits": 10 * (i + 1), "namespace": []string{"a", "b"}[i%2]})
 	}
 	names := func(in map[string]any) (out []string) {

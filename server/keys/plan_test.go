@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,15 +20,19 @@ import (
 type office struct {
 	t    *testing.T
 	dir  string
-	now  time.Time
+	ms   atomic.Int64 // the time, Unix
 	plan pricing.Plan
 	book *ledger.Book
 	*keys.Directory
 }
 
+func (o *office) now() time.Time  { return time.UnixMilli(o.ms.Load()).UTC() }
+func (o *office) set(t time.Time) { o.ms.Store(t.UnixMilli()) }
+
 func open(t *testing.T, plan pricing.Plan) *office {
 	t.Helper()
-	o := &office{t: t, dir: t.TempDir(), now: time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC), plan: plan}
+	o := &office{t: t, dir: t.TempDir(), plan: plan}
+	o.set(time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC))
 	o.begin()
 	t.Cleanup(func() { _ = o.book.Close() })
 	return o
@@ -39,11 +44,10 @@ func (o *office) begin() {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	clock := func() time.Time { return o.now }
-	if o.book, err = ledger.Open(db, ledger.Options{Now: clock, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour}); err != nil {
+	if o.book, err = ledger.Open(db, ledger.Options{Now: o.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour}); err != nil {
 		o.t.Fatal(err)
 	}
-	o.Directory, err = keys.Open(keys.Options{Book: o.book, Now: clock, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler), Plan: func(t *keys.Terms) *pricing.Plan {
+	o.Directory, err = keys.Open(keys.Options{Book: o.book, Now: o.now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler), Plan: func(t *keys.Terms) *pricing.Plan {
 		if t.Plan != o.plan.Name {
 			return nil
 		}
@@ -95,7 +99,7 @@ func (o *office) at(when string) {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	o.now = at
+	o.set(at)
 	for range 3 {
 		if err := o.TurnAll(o.t.Context()); err != nil {
 			o.t.Fatal(err)
@@ -107,7 +111,7 @@ func (o *office) at(when string) {
 func (o *office) spend(id string, n pricing.Credits) {
 	o.t.Helper()
 	c := &ledger.Call{Price: pricing.FromTools(pricing.ToolPrice{PerCall: n}, nil, false)}
-	c.ID, c.Key, c.Payer, c.Tool, c.Sheet = "call at "+o.now.String(), id, string(journal.KeyAccount(id)), "echo", c.Price.Hash()
+	c.ID, c.Key, c.Payer, c.Tool, c.Sheet = "call at "+o.now().String(), id, string(journal.KeyAccount(id)), "echo", c.Price.Hash()
 	if err := o.book.Reserve(c); err != nil {
 		o.t.Fatal(err)
 	}
@@ -120,7 +124,7 @@ func (o *office) spend(id string, n pricing.Credits) {
 func (o *office) has(id string, want pricing.Credits) {
 	o.t.Helper()
 	if got := o.book.Key(id).Credits; got != want {
-		o.t.Errorf("at %s it has %d, want %d", o.now.Format(time.DateTime), got, want)
+		o.t.Errorf("at %s it has %d, want %d", o.now().Format(time.DateTime), got, want)
 	}
 }
 
@@ -183,7 +187,7 @@ func TestALowBalanceIsToppedUpSoOftenADay(t *testing.T) {
 	}
 	topUp(0)
 	for range 2 {
-		o.now = o.now.Add(time.Second)
+		o.set(o.now().Add(time.Second))
 		o.spend(id, o.book.Key(id).Credits-4)
 		topUp(10)
 		topUp(0)
