@@ -67,8 +67,8 @@ func TestWhatWasLeftOutIsToldApartFromNull(t *testing.T) {
 
 func TestUnknownMembersAreNamedAndDoNoHarm(t *testing.T) {
 	t.Parallel()
-	_, answer, err := decoded(t, `{"name":"a","nmae":1,"__proto__":{}}`, nil)
-	if err != nil || !strings.Contains(answer, `"ok":1`) || !strings.Contains(answer, `nmae`) || !strings.Contains(answer, `__proto__`) {
+	_, answer, err := decoded(t, `{"name":"a","nome":1,"__proto__":{}}`, nil)
+	if err != nil || !strings.Contains(answer, `"ok":1`) || !strings.Contains(answer, `nome`) || !strings.Contains(answer, `__proto__`) {
 		t.Errorf("%s %v", answer, err)
 	}
 }
