@@ -48,7 +48,7 @@ func main() {
 	// Memory that is never touched takes none: it only makes the collector wait
 	// until so much was allocated, where the small live heap would keep it busy.
 	ballast := make([]byte, 32<<20)
-	calm()
+	server.Calm()
 	ctx, stop := interruptible()
 	w := &cli.World{Args: os.Args[1:], Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Version: versionOf(),
 		Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),

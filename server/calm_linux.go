@@ -1,8 +1,8 @@
-package main
+package server
 
 import "os"
 
-// calm lets the system wake this process's threads up to a millisecond late
+// Calm lets the system wake this process's threads up to a millisecond late
 // when they only sleep for a while.
 //
 // Go's runtime has a thread that looks after the others every 20 µs as long as
@@ -15,7 +15,7 @@ import "os"
 // without this.
 //
 // Where it cannot be set, only speed is lost.
-func calm() {
+func Calm() {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package main
-
-// calm has nothing to do here.
-func calm() {}

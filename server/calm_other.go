@@ -1,0 +1,6 @@
+//go:build !linux
+
+package server
+
+// Calm has nothing to do here.
+func Calm() {}
