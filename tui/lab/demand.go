@@ -42,7 +42,7 @@ func Demand(a paint.Area, d *Data) []Key {
 		}
 		n := int(math.Round(math.Abs(s.Change) / most * float64(half)))
 		if s.Change != 0 {
-			n = max(n, 1)
+			n = min(max(n, 1), half) // a change that no number is has no length either
 		}
 		a.Text(x+half, y, "│", muted)
 		if s.Change < 0 {
