@@ -42,8 +42,9 @@ func Demand(a paint.Area, d *Data) []Key {
 		}
 		n := int(math.Round(math.Abs(s.Change) / most * float64(half)))
 		if s.Change != 0 {
-			n = min(max(n, 1), half) // a change that no number is has no length either
+			n = max(n, 1)
 		}
+		n = min(max(n, 0), half) // beside a change that is not a number no length is one
 		a.Text(x+half, y, "│", muted)
 		if s.Change < 0 {
 			a.Text(x+half-n, y, strings.Repeat("▒", n), paint.In(paint.Bad))
