@@ -55,6 +55,7 @@ func main() {
 		Split:    upstream.ParseCommand, Exit: exitCode,
 		Find: func(program string) error { return upstream.FindCommand(upstream.Spec{Command: program}) }}
 	p := &program{world: w}
+	w.StateDir = p.stateDir
 	w.Wrap, w.Validate, w.Doctor, w.Attach = p.wrap, p.validate, p.doctor, p.attach
 	w.Backup, w.Restore, w.Compact, w.Reset = p.backup, p.restore, p.compact, p.reset
 	w.Demo = p.demo
@@ -110,7 +111,22 @@ func (p *program) load(w cli.Wrap) (*config.All, []config.Diagnostic) {
 	if file == "" {
 		file = os.Getenv("PAYGATE_CONFIG")
 	}
-	return config.Load(config.Source{File: file, Env: p.world.Env, Flags: w.Flags})
+	return config.Load(config.Source{File: file, Env: p.world.Env, Flags: w.Flags, UserDir: userDir()})
+}
+
+// userDir is the user's own configuration folder, if there is one.
+func userDir() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "" // without a home there is none
+	}
+	return dir
+}
+
+// stateDir is where the state of a gateway is that is started so.
+func (p *program) stateDir(w cli.Wrap) string {
+	all, _ := p.load(w) // what else is wrong is said when it starts
+	return all.StateDir
 }
 
 // wrap serves until it is told to stop.
@@ -121,6 +137,9 @@ func (p *program) wrap(ctx context.Context, w cli.Wrap) error {
 	}
 	if len(all.Servers) == 0 {
 		return &cli.UsageError{Message: "there is no MCP server to serve: give --server COMMAND, --remote-url URL, or a file with --config"}
+	}
+	for _, d := range found {
+		_, _ = fmt.Fprintln(p.world.Err, "paygate:", d)
 	}
 	return p.serve(ctx, all, w, nil, nil)
 }
@@ -305,7 +324,7 @@ func (p *program) attach(ctx context.Context, c *client.Client, ascii bool, them
 }
 
 func (p *program) validate(file string) (lines []string, bad bool, err error) {
-	_, found := config.Load(config.Source{File: file})
+	_, found := config.Load(config.Source{File: file, UserDir: userDir()})
 	for _, d := range found {
 		lines = append(lines, d.String())
 	}

@@ -135,6 +135,9 @@ func (s *Server) addServer(ctx context.Context, in api.ServerSpec) (serversOut, 
 	if err := upstream.FindCommand(spec); err != nil {
 		return serversOut{}, api.BadRequest("%v", err)
 	}
+	if arg := (&config.Server{Args: spec.Args, Dir: spec.Dir}).Exposes(s.opts.Static.StateDir); arg != "" {
+		return serversOut{}, api.BadRequest("its argument %q holds the gateway's state in %s: whoever calls the server could take the admin key; start the gateway with a --state-dir outside of it", arg, s.opts.Static.StateDir)
+	}
 	if err := s.servers.Add(spec); err != nil {
 		return serversOut{}, api.BadRequest("%v", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,6 +17,8 @@ type Source struct {
 	File  string            // path; empty: none
 	Env   []string          // as os.Environ gives it
 	Flags map[string]string // by setting, such as "port": "8080"; lists and objects as JSON
+
+	UserDir string // the user's own configuration folder; empty: none is known
 }
 
 // Load reads a configuration: defaults, then the file, then PAYGATE_
@@ -43,10 +44,8 @@ func Load(src Source) (*All, []Diagnostic) {
 		}
 	}
 	a.File = src.File
-	if a.StateDir == "" {
-		a.StateDir = filepath.Join(filepath.Dir(src.File), ".paygate")
-	}
 	d.whole(&a)
+	d.place(&a, src)
 	return &a, d.found
 }
 

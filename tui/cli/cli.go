@@ -40,6 +40,7 @@ type World struct {
 	Now      func() time.Time
 	Version  string
 
+	StateDir func(w Wrap) string                    // where the state of a gateway is that is started so
 	Split    func(command string) ([]string, error) // a command line, as a shell splits it
 	Find     func(program string) error             // whether a program can be started
 	Wrap     func(ctx context.Context, w Wrap) error
@@ -146,7 +147,7 @@ func (r *remote) flags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.StringVar(&r.url, "url", "", "the gateway (default the local one; also PAYGATE_URL)")
 	f.StringVar(&r.adminKey, "admin-key", "", "admin key (default the local one's; also PAYGATE_ADMIN_KEY)")
-	f.StringVar(&r.stateDir, "state-dir", "", "state folder of the local gateway (default ./.paygate)")
+	f.StringVar(&r.stateDir, "state-dir", "", "state folder of the local gateway (default that of the gateway started here)")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 }
 
@@ -154,7 +155,10 @@ func (r *remote) flags(cmd *cobra.Command) {
 // which leaves its address and a key for its owner in its state folder.
 func (w *World) client(r *remote) (*client.Client, error) {
 	url, key := first(r.url, w.env("PAYGATE_URL")), first(r.adminKey, w.env("PAYGATE_ADMIN_KEY"))
-	dir := first(r.stateDir, w.env("PAYGATE_STATE_DIR"), ".paygate")
+	dir := r.stateDir
+	if dir == "" {
+		dir = w.StateDir(Wrap{File: w.ownFile()})
+	}
 	if url == "" {
 		text, err := os.ReadFile(filepath.Join(dir, AddressFile))
 		if err != nil {
@@ -170,6 +174,15 @@ func (w *World) client(r *remote) (*client.Client, error) {
 		key = strings.TrimSpace(string(text))
 	}
 	return client.New(url, key), nil
+}
+
+// ownFile is the configuration file that is used when none is named; "" if
+// there is none.
+func (w *World) ownFile() string {
+	if _, err := os.Stat(ConfigFile); err != nil || w.env("PAYGATE_CONFIG") != "" {
+		return ""
+	}
+	return ConfigFile
 }
 
 // The files by which the local command line finds the gateway and its owner's

@@ -10,14 +10,17 @@ import (
 // The commands that work on the files themselves.
 
 // state adds the flags that say which state a command works on.
-func state(cmd *cobra.Command) *Wrap {
+func (w *World) state(cmd *cobra.Command) *Wrap {
 	s := &Wrap{Flags: map[string]string{}}
 	dir := ""
 	cmd.Flags().StringVarP(&s.File, "config", "c", "", "configuration file that names the state folder")
-	cmd.Flags().StringVar(&dir, "state-dir", "", "state folder (default .paygate beside the file)")
+	cmd.Flags().StringVar(&dir, "state-dir", "", "state folder (default that of the gateway started here)")
 	cmd.PreRun = func(*cobra.Command, []string) {
-		if dir != "" {
+		switch {
+		case dir != "":
 			s.Flags["stateDir"] = jsonOf(dir)
+		case s.File == "":
+			s.File = w.ownFile()
 		}
 	}
 	return s
@@ -52,7 +55,7 @@ func (w *World) doctor() *cobra.Command {
 	cmd := &cobra.Command{Use: "doctor", Short: "Prove the books: fold the whole journal anew and compare",
 		Long: "doctor reads every block of the journal, checks the chain of hashes, folds every event anew and compares each balance, meter and window.\n" +
 			"It exits with 0 only when all is well. Stop the gateway first.", Args: cobra.NoArgs}
-	s := state(cmd)
+	s := w.state(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return w.Doctor(cmd.Context(), *s, asJSON) }
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -61,7 +64,7 @@ func (w *World) doctor() *cobra.Command {
 func (w *World) backup() *cobra.Command {
 	to := ""
 	cmd := &cobra.Command{Use: "backup", Short: "Write a backup of the state", Example: "  paygate backup --to monday.backup", Args: cobra.NoArgs}
-	s := state(cmd)
+	s := w.state(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if to == "" {
 			return usage("say where: --to FILE")
@@ -79,7 +82,7 @@ func (w *World) backup() *cobra.Command {
 func (w *World) restore() *cobra.Command {
 	from := ""
 	cmd := &cobra.Command{Use: "restore", Short: "Make a state of a backup", Example: "  paygate restore --from monday.backup --state-dir restored", Args: cobra.NoArgs}
-	s := state(cmd)
+	s := w.state(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if from == "" {
 			return usage("say which backup: --from FILE")
@@ -96,7 +99,7 @@ func (w *World) restore() *cobra.Command {
 
 func (w *World) compact() *cobra.Command {
 	cmd := &cobra.Command{Use: "compact", Short: "Give the space that the state no longer needs back to the disk", Args: cobra.NoArgs}
-	s := state(cmd)
+	s := w.state(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return w.Compact(cmd.Context(), *s) }
 	return cmd
 }
@@ -104,7 +107,7 @@ func (w *World) compact() *cobra.Command {
 func (w *World) admin() *cobra.Command {
 	cmd := &cobra.Command{Use: "admin", Short: "Admin keys"}
 	reset := &cobra.Command{Use: "reset", Short: "Replace a lost admin key, with the gateway stopped", Args: cobra.NoArgs}
-	s := state(reset)
+	s := w.state(reset)
 	reset.RunE = func(cmd *cobra.Command, _ []string) error {
 		key, err := w.Reset(cmd.Context(), *s)
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,7 +20,6 @@ type wrapFlags struct {
 	wrap                Wrap
 	set                 map[string]*string
 	split               func(string) ([]string, error)
-	plainState          string // --state-dir as it was typed
 }
 
 func (w *World) wrap() *cobra.Command {
@@ -40,7 +38,7 @@ func (w *World) wrap() *cobra.Command {
 				return err
 			}
 			if f.wrap.Detach {
-				return w.detach(cmd.Context(), first(f.plainState, filepath.Join(filepath.Dir(f.wrap.File), ".paygate")))
+				return w.detach(cmd.Context(), w.StateDir(f.wrap))
 			}
 			return w.Wrap(cmd.Context(), f.wrap)
 		},
@@ -70,7 +68,7 @@ func (f *wrapFlags) register(fs *pflag.FlagSet) {
 	texts("rate-limit", "globalRateLimitPerMin", "calls a minute and key; 0 for no limit (default 60)")
 	texts("name", "name", "name of the gateway")
 	texts("admin-key", "adminKey", "admin key to begin with (default: made and shown once)")
-	texts("state-dir", "stateDir", "folder for keys, credits and audit trail (default .paygate beside the file)")
+	texts("state-dir", "stateDir", "folder for keys, credits and audit trail (default .paygate beside the file, or the user's own where a server is given that folder)")
 	texts("trusted-proxies", "trustedProxies", "addresses whose X-Forwarded-For is believed; several with commas")
 	texts("log-level", "logLevel", "debug, info, warn or error")
 	texts("log-format", "logFormat", "text or json")
@@ -130,7 +128,6 @@ func (f *wrapFlags) collect(fs *pflag.FlagSet) error {
 	if v := f.wrap.Flags["cors"]; v != "" {
 		f.wrap.Flags["cors"] = `{"origin":` + v + `}`
 	}
-	f.plainState = f.wrap.Flags["stateDir"]
 	for _, name := range []string{"name", "adminKey", "host", "stateDir"} { // text even where it looks like a number
 		if v, ok := f.wrap.Flags[name]; ok {
 			f.wrap.Flags[name] = jsonOf(v)
