@@ -17,6 +17,9 @@ type used struct{ load, tested, children time.Duration }
 
 func (t target) used() used {
 	u := used{load: cpuOf(os.Getpid()), tested: cpuOf(t.pid)}
+	if t.also != 0 {
+		u.tested += cpuOf(t.also)
+	}
 	for _, pid := range childrenOf(t.pid) {
 		u.children += cpuOf(pid)
 	}

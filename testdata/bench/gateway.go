@@ -40,8 +40,16 @@ func (b *bench) stop() {
 }
 
 func (b *bench) start(name string, args ...string) *exec.Cmd {
+	return b.startOn(nil, name, args...)
+}
+
+// startOn starts a process on a terminal, if there is one.
+func (b *bench) startOn(screen *terminal, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Stderr = os.Stderr
+	if screen != nil {
+		screen.give(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		b.stop()
 		log.Fatalf("%s: %v", name, err)
@@ -70,6 +78,11 @@ func (b *bench) bare() target {
 // gateway starts a gateway over the stdio echo. When free, tools/call is one
 // of its free methods: it pipes and neither charges nor records.
 func (b *bench) gateway(name string, free bool) (target, *exec.Cmd) {
+	return b.gatewayOn(nil, name, free)
+}
+
+// gatewayOn starts a gateway with its dashboard on a terminal, or headless.
+func (b *bench) gatewayOn(screen *terminal, name string, free bool) (target, *exec.Cmd) {
 	if b.dir == "" {
 		dir, err := os.MkdirTemp("", "bench")
 		if err != nil {
@@ -92,8 +105,11 @@ func (b *bench) gateway(name string, free bool) (target, *exec.Cmd) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cmd := b.start(b.bin, "wrap", "--headless", "--config", file, "--port", port, "--admin-key", admin,
-		"--state-dir", filepath.Join(b.dir, port), "--log-level", "error")
+	args := []string{"wrap", "--config", file, "--port", port, "--admin-key", admin, "--state-dir", filepath.Join(b.dir, port), "--log-level", "error"}
+	if screen == nil {
+		args = append(args, "--headless")
+	}
+	cmd := b.startOn(screen, b.bin, args...)
 	base := "http://127.0.0.1:" + port
 	b.ready(base + "/health")
 	t := target{name: name, url: base + "/mcp", pid: cmd.Process.Pid}

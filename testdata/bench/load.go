@@ -17,6 +17,7 @@ type target struct {
 	keys     []string
 	sessions []string // by connection; nil: calls without a session
 	pid      int      // of the process under test
+	also     int      // another process whose time counts as its; 0: none
 }
 
 // result is one measurement.

@@ -17,6 +17,7 @@ const (
 	besideP99   = 2.0
 	addedCPU    = 60 // µs
 	timesBridge = 4.0
+	ofHeadless  = 0.95
 )
 
 // bar prints a figure beside its bar and counts a miss.

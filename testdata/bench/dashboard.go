@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// dashboard compares the throughput of a headless gateway with one whose
+// dashboard is drawn beside it, in a terminal of 160 by 45, and with one that
+// a dashboard of another process is attached to.
+func (b *bench) dashboard() int {
+	defer b.stop()
+	headless, _ := b.gateway("headless", false)
+	targets := []target{headless}
+	var screens []*terminal
+	for _, view := range []struct{ name, key string }{{"Overview", "1"}, {"Calls", "2"}} {
+		t, screen, err := b.drawn("dashboard, "+view.name, view.key)
+		if err != nil {
+			fmt.Printf("ABSENT dashboard: not measured: %v\n", err)
+			return 0
+		}
+		targets, screens = append(targets, t), append(screens, screen)
+	}
+	attached, _ := b.gateway("attached, Overview", false)
+	attached.also = b.attach(attached, "1", &screens)
+	targets = append(targets, attached)
+	for _, t := range targets {
+		load(t, b.conns, b.length)
+	}
+	rates := make([][]float64, len(targets))
+	for round := range b.rounds {
+		for i := range targets { // each is the first as often as any
+			i = (i + round) % len(targets)
+			r := load(targets[i], b.conns, b.length)
+			rates[i] = append(rates[i], r.perSecond)
+			fmt.Printf("round %d %-22s %8.0f calls/s  p99 %6.2f ms  %d failed  %s\n", round+1, targets[i].name, r.perSecond, ms(r.p99), r.bad, r.cpu)
+		}
+	}
+	missed := 0
+	for i, t := range targets[1:] {
+		if n := screens[i].written.Load(); n < leastDrawn {
+			fmt.Printf("MISSED %s has drawn only %d bytes\n", t.name, n)
+			missed++
+		}
+		of := ratios(rates[i+1], rates[0])
+		missed += bar(t.name+" / headless", of >= ofHeadless, fmt.Sprintf("%.1f %%", 100*of), percent(ofHeadless))
+	}
+	return missed
+}
+
+// leastDrawn is what the first frame of a dashboard alone takes.
+const leastDrawn = 2000
+
+// drawn starts a gateway with its dashboard beside it, on one of its views.
+func (b *bench) drawn(name, view string) (target, *terminal, error) {
+	screen, err := openTerminal(160, 45)
+	if err != nil {
+		return target{}, nil, err
+	}
+	t, _ := b.gatewayOn(screen, name, false)
+	return t, screen, screen.show(view)
+}
+
+// attach starts a dashboard on a gateway and gives its process.
+func (b *bench) attach(t target, view string, screens *[]*terminal) int {
+	screen, err := openTerminal(160, 45)
+	if err != nil {
+		return 0
+	}
+	cmd := b.startOn(screen, b.bin, "attach", t.url[:len(t.url)-len("/mcp")], "--admin-key", admin)
+	*screens = append(*screens, screen)
+	if err := screen.show(view); err != nil {
+		fmt.Printf("       attach: %v\n", err)
+	}
+	return cmd.Process.Pid
+}
+
+// show waits until a dashboard is drawn and turns to one of its views.
+func (t *terminal) show(view string) error {
+	for range 100 {
+		if t.written.Load() >= leastDrawn {
+			_, err := t.file.WriteString(view)
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("the dashboard was not drawn within 5 s")
+}
