@@ -14,6 +14,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -131,27 +133,54 @@ func (p *program) stateDir(w cli.Wrap) string {
 
 // wrap serves until it is told to stop.
 func (p *program) wrap(ctx context.Context, w cli.Wrap) error {
-	all, found := p.load(w)
+	return p.serve(ctx, gateway{Wrap: w, load: func() (*config.All, []config.Diagnostic) { return p.load(w) }, now: time.Now})
+}
+
+// demo serves the demo server to the demo's agents, in a folder that goes when
+// it ends.
+func (p *program) demo(ctx context.Context, headless bool, port string) error {
+	dir, err := os.MkdirTemp("", "paygate-demo")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	settings, err := demo.Settings(self, dir, port)
+	if err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(demo.Memory)
+	show := demo.New(time.Now)
+	defer show.Wait()
+	return p.serve(ctx, gateway{Wrap: cli.Wrap{Headless: headless}, isDemo: true, now: show.Clock.Now,
+		load: func() (*config.All, []config.Diagnostic) { return config.Load(config.Source{Flags: settings}) },
+		ready: func(ctx context.Context, s *server.Server, url string) error {
+			return show.Begin(ctx, demo.Gateway{Owner: client.InProcess(s.Owner()), MCP: url + "/mcp", Enact: s.Enact})
+		}})
+}
+
+// gateway is what serve shall serve.
+type gateway struct {
+	cli.Wrap
+	load   func() (*config.All, []config.Diagnostic)
+	now    func() time.Time
+	isDemo bool
+	ready  func(ctx context.Context, s *server.Server, url string) error // once it listens; nil: nothing is to be done then
+}
+
+// serve runs the gateway, and the dashboard beside it unless headless.
+func (p *program) serve(ctx context.Context, g gateway) error {
+	all, found := g.load()
 	if config.Failed(found) {
 		return config.Errors(found)
 	}
 	if len(all.Servers) == 0 {
 		return &cli.UsageError{Message: "there is no MCP server to serve: give --server COMMAND, --remote-url URL, or a file with --config"}
 	}
-	for _, d := range found {
-		_, _ = fmt.Fprintln(p.world.Err, "paygate:", d)
-	}
-	return p.serve(ctx, all, w, nil, nil)
-}
-
-// serve runs the gateway, and the dashboard beside it unless headless. ready
-// runs once it listens. A demo has a time of its own.
-func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, made *demo.Clock, ready func(ctx context.Context, s *server.Server, url string) error) error {
-	now, isDemo := time.Now, made != nil
-	if isDemo {
-		now = made.Now
-	}
-	dashboard := !w.Headless && !w.DryRun && p.world.Terminal
+	dashboard := !g.Headless && !g.DryRun && p.world.Terminal
 	logs := server.NewLogs()
 	log := server.NewLogger(p.world.Err, all.LogLevel, all.LogFormat, logs, dashboard)
 	for _, s := range all.Servers {
@@ -159,7 +188,7 @@ func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, made *
 			return err
 		}
 	}
-	if w.DryRun { // nothing is to stay
+	if g.DryRun { // nothing is to stay
 		dir, err := os.MkdirTemp("", "paygate-dry-run")
 		if err != nil {
 			return err
@@ -167,21 +196,21 @@ func (p *program) serve(ctx context.Context, all *config.All, w cli.Wrap, made *
 		defer func() { _ = os.RemoveAll(dir) }()
 		all.StateDir = dir
 	}
-	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Load: func() (*config.All, []config.Diagnostic) { return p.load(w) },
-		Now: now, Started: time.Now(), Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: isDemo})
+	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Load: g.load,
+		Now: g.now, Started: time.Now(), Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: g.isDemo})
 	if err != nil {
 		return explain(err, all)
 	}
-	if err = p.leaveToken(s, all); err == nil {
-		err = p.run(ctx, s, all, w, dashboard, isDemo, log, ready)
+	if err = cli.LeaveToken(all.StateDir, cmp.Or(s.Bootstrap(), all.AdminKey)); err == nil { // before anything else can fail: a made key is nowhere else
+		err = p.run(ctx, s, all, g, dashboard, log)
 	}
 	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, s.Close(ended))
 }
 
-func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w cli.Wrap, dashboard, isDemo bool, log *slog.Logger, ready func(context.Context, *server.Server, string) error) error {
-	if w.DryRun {
+func (p *program) run(ctx context.Context, s *server.Server, all *config.All, g gateway, dashboard bool, log *slog.Logger) error {
+	if g.DryRun {
 		return s.PriceTable(ctx, p.world.Out)
 	}
 	l, err := s.Listen(ctx)
@@ -189,7 +218,7 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w 
 		return explain(err, all)
 	}
 	url := "http://" + l.Addr().String()
-	clean, err := p.leaveAddress(all, url)
+	clean, err := cli.LeaveAddress(all.StateDir, url)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -198,24 +227,26 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, w 
 		p.greet(s, all, url, log)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- s.Run(ctx, l) }()
-	go p.onHangup(ctx, s, log)
-	if ready != nil {
-		if err := ready(ctx, s, url); err != nil {
+	var hangups sync.WaitGroup
+	hangups.Go(func() { p.onHangup(ctx, s, log) })
+	defer hangups.Wait()
+	defer stop()
+	if g.ready != nil {
+		if err := g.ready(ctx, s, url); err != nil {
 			stop()
 			return errors.Join(err, <-served)
 		}
 	}
 	if dashboard {
-		if !isDemo {
-			if err := p.show(ctx, s, url, w.First); err != nil {
+		if !g.isDemo {
+			if err := p.show(ctx, s, url, g.First); err != nil {
 				stop()
 				return errors.Join(err, <-served)
 			}
 		}
-		exit, err := tui.Run(ctx, tui.Options{Client: client.InProcess(s.Owner()), Input: os.Stdin, Output: os.Stdout, Env: p.world.Env, ASCII: w.ASCII, Theme: w.Theme,
+		exit, err := tui.Run(ctx, tui.Options{Client: client.InProcess(s.Owner()), Input: os.Stdin, Output: os.Stdout, Env: p.world.Env, ASCII: g.ASCII, Theme: g.Theme,
 			Inside: true, URL: url, Version: p.world.Version})
 		if err != nil && ctx.Err() == nil {
 			log.Error("the dashboard ended; the gateway serves on", "error", err)
@@ -258,26 +289,6 @@ func explain(err error, all *config.All) error {
 		return fmt.Errorf("%s is in use: stop what listens there, or choose another --port", net.JoinHostPort(all.Host, fmt.Sprint(all.Port)))
 	}
 	return err
-}
-
-// leaveToken leaves an admin key that was made or given in the state folder, for
-// the local command line. It does so before anything else can fail: a made key
-// is nowhere else.
-func (p *program) leaveToken(s *server.Server, all *config.All) error {
-	token := all.AdminKey
-	if made := s.Bootstrap(); made != "" {
-		token = made
-	}
-	if token == "" {
-		return nil
-	}
-	return os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(token+"\n"), 0o600)
-}
-
-// leaveAddress tells the local command line where the gateway listens.
-func (p *program) leaveAddress(all *config.All, url string) (clean func(), err error) {
-	path := filepath.Join(all.StateDir, cli.AddressFile)
-	return func() { _ = os.Remove(path) }, os.WriteFile(path, []byte(url+"\n"), 0o600)
 }
 
 // greet says once where everything is.
@@ -343,20 +354,21 @@ func (p *program) state(w cli.Wrap) (*config.All, error) {
 	return all, nil
 }
 
-func (p *program) doctor(ctx context.Context, w cli.Wrap, asJSON bool) error {
+// offline works on a state folder that no gateway runs on.
+func (p *program) offline(w cli.Wrap, do func(dir string) error) error {
 	all, err := p.state(w)
 	if err != nil {
 		return err
 	}
-	return explain(server.Doctor(ctx, all.StateDir, time.Now, p.world.Out, p.world.Err, asJSON), all)
+	return explain(do(all.StateDir), all)
+}
+
+func (p *program) doctor(ctx context.Context, w cli.Wrap, asJSON bool) error {
+	return p.offline(w, func(dir string) error { return server.Doctor(ctx, dir, time.Now, p.world.Out, p.world.Err, asJSON) })
 }
 
 func (p *program) backup(ctx context.Context, w cli.Wrap, to string) error {
-	all, err := p.state(w)
-	if err != nil {
-		return err
-	}
-	return explain(server.Backup(ctx, all.StateDir, to), all)
+	return p.offline(w, func(dir string) error { return server.Backup(ctx, dir, to) })
 }
 
 func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
@@ -368,21 +380,15 @@ func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
 }
 
 func (p *program) compact(_ context.Context, w cli.Wrap) error {
-	all, err := p.state(w)
-	if err != nil {
-		return err
-	}
-	return explain(server.Compact(all.StateDir, p.world.Out), all)
+	return p.offline(w, func(dir string) error { return server.Compact(dir, p.world.Out) })
 }
 
-func (p *program) reset(ctx context.Context, w cli.Wrap) (string, error) {
-	all, err := p.state(w)
-	if err != nil {
-		return "", err
-	}
-	key, err := server.ResetAdmin(ctx, all.StateDir, time.Now, rand.Reader)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(key+"\n"), 0o600)
-	}
-	return key, explain(err, all)
+func (p *program) reset(ctx context.Context, w cli.Wrap) (key string, err error) {
+	err = p.offline(w, func(dir string) error {
+		if key, err = server.ResetAdmin(ctx, dir, time.Now, rand.Reader); err != nil {
+			return err
+		}
+		return cli.LeaveToken(dir, key)
+	})
+	return key, err
 }

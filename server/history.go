@@ -13,18 +13,6 @@ import (
 	"paygate/store/ledger"
 )
 
-// Past is a call of a demo's made-up history.
-type Past struct {
-	Key    string // secret, alias or id
-	Tool   string
-	Run    string
-	At     time.Time
-	Took   time.Duration
-	In     int64
-	Out    int64
-	Failed bool
-}
-
 // ErrNoDemo means that a history was to be made up for a gateway whose books
 // are real.
 var ErrNoDemo = errors.New("only a demo has a made-up history")
@@ -33,7 +21,7 @@ var ErrNoDemo = errors.New("only a demo has a made-up history")
 // if they had been made: each is checked, reserved and settled, and recorded in
 // the journal. at sets the time that the gateway believes it is. No server is
 // asked, and nothing is waited for but the end.
-func (s *Server) Enact(ctx context.Context, calls iter.Seq[Past], at func(time.Time)) error {
+func (s *Server) Enact(ctx context.Context, calls iter.Seq[api.Past], at func(time.Time)) error {
 	if !s.opts.Demo {
 		return ErrNoDemo
 	}
@@ -55,7 +43,7 @@ func (s *Server) Enact(ctx context.Context, calls iter.Seq[Past], at func(time.T
 // enactAtOnce is how many made-up calls may wait for the disk.
 const enactAtOnce = 4096
 
-func (s *Server) enact(p Past) error {
+func (s *Server) enact(p api.Past) error {
 	w := s.world.Load()
 	id, ok := s.keys.Resolve(p.Key)
 	if !ok {
@@ -75,7 +63,7 @@ func (s *Server) enact(p Past) error {
 	return s.settlePast(p, c)
 }
 
-func (s *Server) settlePast(p Past, c *gate.Call) error {
+func (s *Server) settlePast(p api.Past, c *gate.Call) error {
 	if len(c.Denials) > 0 {
 		c.Outcome, c.Class = pricing.Denied, "denied"
 		for _, d := range c.Denials {

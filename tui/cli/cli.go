@@ -185,13 +185,6 @@ func (w *World) ownFile() string {
 	return ConfigFile
 }
 
-// The files by which the local command line finds the gateway and its owner's
-// key; both 0600 in the state folder.
-const (
-	AddressFile = "address"
-	TokenFile   = "admin.token"
-)
-
 func first(texts ...string) string {
 	for _, t := range texts {
 		if t != "" {

@@ -9,9 +9,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"paygate/server/api/client"
 	"sync"
 	"time"
+
+	"paygate/server/api/client"
 )
 
 // Agent is one simulated caller.

@@ -9,16 +9,14 @@ import (
 	"slices"
 	"time"
 
+	"paygate/server/api"
 	"paygate/server/api/client"
 )
 
-// Call is one call of the made-up history.
+// Call is one call of the made-up history; its agent knows the key.
 type Call struct {
-	Agent, Tool, Run string
-	At               time.Time
-	Took             time.Duration
-	In, Out          int64
-	Failed           bool
+	Agent string
+	api.Past
 }
 
 // The history is two weeks and a little, so that it is long enough for the
@@ -95,8 +93,8 @@ func (a Agent) work(random *rand.Rand, calls []Call, day time.Time, run string) 
 		}
 		i := slices.IndexFunc(Tools(), func(t Tool) bool { return t.Name == name })
 		t := Tools()[i]
-		calls = append(calls, Call{Agent: a.Name, Tool: name, Run: run, At: at.Truncate(time.Millisecond), Took: time.Duration(float64(t.Took) * (0.5 + random.ExpFloat64()/2)),
-			In: 40 + int64(random.IntN(300)), Out: int64(float64(t.Answer) * (0.4 + 1.2*random.Float64())), Failed: random.Float64() < t.Fails})
+		calls = append(calls, Call{a.Name, api.Past{Tool: name, Run: run, At: at.Truncate(time.Millisecond), Took: time.Duration(float64(t.Took) * (0.5 + random.ExpFloat64()/2)),
+			In: 40 + int64(random.IntN(300)), Out: int64(float64(t.Answer) * (0.4 + 1.2*random.Float64())), Failed: random.Float64() < t.Fails}})
 		at = at.Add(time.Duration(random.ExpFloat64() * 40 * float64(time.Second)))
 	}
 	return calls
