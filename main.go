@@ -56,8 +56,9 @@ func main() {
 		Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
 		Split:    upstream.ParseCommand, Exit: exitCode,
 		Find: func(program string) error { return upstream.FindCommand(upstream.Spec{Command: program}) }}
-	p := &program{world: w}
-	w.StateDir = p.stateDir
+	home, _ := os.UserConfigDir() // there is none without a home
+	p := &program{world: w, userDir: home}
+	w.StateDir, w.Offline = p.stateDir, p.offline
 	w.Wrap, w.Validate, w.Doctor, w.Attach = p.wrap, p.validate, p.doctor, p.attach
 	w.Backup, w.Restore, w.Compact, w.Reset = p.backup, p.restore, p.compact, p.reset
 	w.Demo = p.demo
@@ -105,7 +106,10 @@ func exitCode(err error) int {
 }
 
 // program does what the commands cannot do through the API.
-type program struct{ world *cli.World }
+type program struct {
+	world   *cli.World
+	userDir string // the user's own configuration folder
+}
 
 // load reads the configuration that a command names.
 func (p *program) load(w cli.Wrap) (*config.All, []config.Diagnostic) {
@@ -113,16 +117,22 @@ func (p *program) load(w cli.Wrap) (*config.All, []config.Diagnostic) {
 	if file == "" {
 		file = os.Getenv("PAYGATE_CONFIG")
 	}
-	return config.Load(config.Source{File: file, Env: p.world.Env, Flags: w.Flags, UserDir: userDir()})
+	return config.Load(config.Source{File: file, Env: p.world.Env, Flags: w.Flags, UserDir: p.userDir})
 }
 
-// userDir is the user's own configuration folder, if there is one.
-func userDir() string {
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return "" // without a home there is none
+// offline answers the API's questions about a state that no gateway serves.
+func (p *program) offline(ctx context.Context, w cli.Wrap) (*client.Client, func() error, error) {
+	all, _ := p.load(w) // prices and mode are the state's; servers are not needed
+	if _, err := os.Stat(filepath.Join(all.StateDir, store.FileName)); err != nil {
+		return nil, nil, fmt.Errorf("no gateway runs on %s, and there is no state; start one with \"paygate wrap\", or name one with --url", all.StateDir)
 	}
-	return dir
+	all.Servers, all.AdminKey, all.ImportKeys = nil, "", nil
+	log := server.NewLogger(p.world.Err, "warn", all.LogFormat, server.NewLogs(), false)
+	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Now: time.Now, Rand: rand.Reader, Log: log, Version: p.world.Version, AsLeft: true})
+	if err != nil {
+		return nil, nil, explain(err, all)
+	}
+	return client.InProcess(s.Owner()), func() error { return s.Close(context.WithoutCancel(ctx)) }, nil
 }
 
 // stateDir is where the state of a gateway is that is started so.
@@ -294,7 +304,7 @@ func explain(err error, all *config.All) error {
 // greet says once where everything is.
 func (p *program) greet(s *server.Server, all *config.All, url string, log *slog.Logger) {
 	mode := "live: calls are charged"
-	if all.ShadowMode {
+	if s.Observes() {
 		mode = "shadow: nothing is charged"
 	}
 	log.Info("serving", "mcp", url+"/mcp", "state", all.StateDir, "mode", mode)
@@ -335,40 +345,33 @@ func (p *program) attach(ctx context.Context, c *client.Client, ascii bool, them
 }
 
 func (p *program) validate(file string) (lines []string, bad bool, err error) {
-	_, found := config.Load(config.Source{File: file, UserDir: userDir()})
+	_, found := config.Load(config.Source{File: file, UserDir: p.userDir})
 	for _, d := range found {
 		lines = append(lines, d.String())
 	}
 	return lines, config.Failed(found), nil
 }
 
-// state is the state folder that an offline command works on.
-func (p *program) state(w cli.Wrap) (*config.All, error) {
+// onState runs an offline command on the state folder it names.
+func (p *program) onState(w cli.Wrap, run func(all *config.All) error) error {
 	all, found := p.load(w)
 	if config.Failed(found) {
-		return nil, config.Errors(found)
+		return config.Errors(found)
 	}
 	if _, err := os.Stat(filepath.Join(all.StateDir, store.FileName)); err != nil {
-		return nil, fmt.Errorf("there is no state in %s; name its folder with --state-dir", all.StateDir)
+		return fmt.Errorf("there is no state in %s; name its folder with --state-dir", all.StateDir)
 	}
-	return all, nil
-}
-
-// offline works on a state folder that no gateway runs on.
-func (p *program) offline(w cli.Wrap, do func(dir string) error) error {
-	all, err := p.state(w)
-	if err != nil {
-		return err
-	}
-	return explain(do(all.StateDir), all)
+	return explain(run(all), all)
 }
 
 func (p *program) doctor(ctx context.Context, w cli.Wrap, asJSON bool) error {
-	return p.offline(w, func(dir string) error { return server.Doctor(ctx, dir, time.Now, p.world.Out, p.world.Err, asJSON) })
+	return p.onState(w, func(all *config.All) error {
+		return server.Doctor(ctx, all.StateDir, time.Now, p.world.Out, p.world.Err, asJSON)
+	})
 }
 
 func (p *program) backup(ctx context.Context, w cli.Wrap, to string) error {
-	return p.offline(w, func(dir string) error { return server.Backup(ctx, dir, to) })
+	return p.onState(w, func(all *config.All) error { return server.Backup(ctx, all.StateDir, to) })
 }
 
 func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
@@ -380,15 +383,15 @@ func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
 }
 
 func (p *program) compact(_ context.Context, w cli.Wrap) error {
-	return p.offline(w, func(dir string) error { return server.Compact(dir, p.world.Out) })
+	return p.onState(w, func(all *config.All) error { return server.Compact(all.StateDir, p.world.Out) })
 }
 
 func (p *program) reset(ctx context.Context, w cli.Wrap) (key string, err error) {
-	err = p.offline(w, func(dir string) error {
-		if key, err = server.ResetAdmin(ctx, dir, time.Now, rand.Reader); err != nil {
+	err = p.onState(w, func(all *config.All) error {
+		if key, err = server.ResetAdmin(ctx, all.StateDir, time.Now, rand.Reader); err != nil {
 			return err
 		}
-		return cli.LeaveToken(dir, key)
+		return os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(key+"\n"), 0o600)
 	})
 	return key, err
 }

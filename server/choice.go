@@ -32,7 +32,10 @@ type choice struct {
 func (s *Server) chosen(ctx context.Context, cfg *config.Config) (*choice, error) {
 	c := &choice{named: map[string]*pricing.Sheet{}}
 	err := s.book.Apply(ctx, func(tx *ledger.Tx) error {
-		changed, err := sheets.Import(tx, cfg.Sheet(), tx.Now())
+		changed, err := false, error(nil)
+		if !s.opts.AsLeft {
+			changed, err = sheets.Import(tx, cfg.Sheet(), tx.Now())
+		}
 		if err != nil {
 			return err
 		}

@@ -65,3 +65,32 @@ func TestALostAdminKeyIsReplacedOffline(t *testing.T) {
 	g.do("GET", "/keys", nil, nil, http.StatusOK, "X-Admin-Key", made)
 	g.do("GET", "/keys", nil, nil, http.StatusUnauthorized)
 }
+
+func TestKeysAndModeAreManagedWhileNoGatewayRuns(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	g.kill() // its address stays behind
+	made, code := g.command("keys", "create", "--name", "made offline", "--credits", "10")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, made)
+	}
+	secret, _, _ := strings.Cut(made, "\n")
+	if out, code := g.command("mode", "shadow"); code != 0 {
+		t.Fatalf("exit %d: %s", code, out)
+	}
+	if out, code := g.command("servers", "list"); code != 1 || !strings.Contains(out, "no gateway runs") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	g.run()
+	watched := key{Key: secret}
+	if a := g.call(secret, "echo", map[string]any{"text": "hi"}); a.Error != nil || g.account(watched).Spent != 0 {
+		t.Errorf("in shadow mode the call was %+v, %d spent", a, g.account(watched).Spent)
+	}
+	if out, code := g.command("mode", "live"); code != 0 {
+		t.Fatalf("exit %d: %s", code, out)
+	}
+	if a := g.call(secret, "echo", map[string]any{"text": "hi"}); a.Error != nil || g.account(watched).Spent != 2 {
+		t.Errorf("the charged call was %+v, %d spent", a, g.account(watched).Spent)
+	}
+	g.prove()
+}

@@ -49,6 +49,7 @@ type Options struct {
 	Logs    *Logs // what the log has said lately, for /admin/logs; nil: nothing
 	Environ []string
 	Version string
+	AsLeft  bool // prices and mode stay as the state has them, whatever the configuration says
 	Demo    bool // the data is made up; it is labelled wherever it shows
 	// Fault is asked before every commit and its error fails it: a full disk in
 	// tests. Nil never fails.
@@ -244,6 +245,9 @@ func (s *Server) watch() {
 // Bootstrap is the admin key that this start has made, or empty: it is shown
 // once, and only its hash is kept.
 func (s *Server) Bootstrap() string { return s.bootstrap }
+
+// Observes says whether the gateway is in shadow mode now.
+func (s *Server) Observes() bool { return s.world.Load().Way.Observe }
 
 // Handler serves everything the gateway serves.
 func (s *Server) Handler() http.Handler { return s.handler }

@@ -74,6 +74,9 @@ func modeTable() store.Table[modeSetting] {
 
 // followMode switches shadow mode when the configuration's word has changed.
 func (s *Server) followMode(ctx context.Context, cfg *config.Config) error {
+	if s.opts.AsLeft {
+		return nil
+	}
 	same := false
 	err := s.book.Apply(ctx, func(tx *ledger.Tx) error {
 		was, err := modeTable().Get(tx, "file")

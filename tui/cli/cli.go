@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,9 +41,10 @@ type World struct {
 	Now      func() time.Time
 	Version  string
 
-	StateDir func(w Wrap) string                    // where the state of a gateway is that is started so
-	Split    func(command string) ([]string, error) // a command line, as a shell splits it
-	Find     func(program string) error             // whether a program can be started
+	Offline  func(ctx context.Context, w Wrap) (c *client.Client, end func() error, err error) // answers for a state that no gateway serves
+	StateDir func(w Wrap) string                                                               // where the state of a gateway is that is started so
+	Split    func(command string) ([]string, error)                                            // a command line, as a shell splits it
+	Find     func(program string) error                                                        // whether a program can be started
 	Wrap     func(ctx context.Context, w Wrap) error
 	Validate func(file string) (findings []string, bad bool, err error)
 	Doctor   func(ctx context.Context, w Wrap, asJSON bool) error
@@ -141,6 +143,7 @@ func (w *World) env(name string) string {
 type remote struct {
 	url, adminKey, stateDir string
 	json                    bool
+	running                 bool // the question has no answer while no gateway runs
 }
 
 func (r *remote) flags(cmd *cobra.Command) {
@@ -152,28 +155,48 @@ func (r *remote) flags(cmd *cobra.Command) {
 }
 
 // client finds the gateway: what was typed, the environment, or the local one,
-// which leaves its address and a key for its owner in its state folder.
-func (w *World) client(r *remote) (*client.Client, error) {
+// which leaves its address and a key for its owner in its state folder. While
+// none runs on that state, the files themselves answer until end is called.
+func (w *World) client(ctx context.Context, r *remote) (c *client.Client, end func() error, err error) {
 	url, key := first(r.url, w.env("PAYGATE_URL")), first(r.adminKey, w.env("PAYGATE_ADMIN_KEY"))
-	dir := r.stateDir
-	if dir == "" {
-		dir = w.StateDir(Wrap{File: w.ownFile()})
+	where := Wrap{File: w.ownFile()}
+	if r.stateDir != "" {
+		where = Wrap{Flags: map[string]string{"stateDir": jsonOf(r.stateDir)}}
 	}
+	dir := w.StateDir(where)
 	if url == "" {
-		text, err := os.ReadFile(filepath.Join(dir, AddressFile))
-		if err != nil {
-			return nil, fmt.Errorf("no gateway runs on %s; start one with \"paygate wrap\", or name one with --url", dir)
+		if url = serving(ctx, dir); url == "" {
+			if r.running {
+				return nil, nil, fmt.Errorf("no gateway runs on %s; start one with \"paygate wrap\", or name one with --url", dir)
+			}
+			return w.Offline(ctx, where)
 		}
-		url = strings.TrimSpace(string(text))
 	}
 	if key == "" {
 		text, err := os.ReadFile(filepath.Join(dir, TokenFile))
 		if err != nil {
-			return nil, fmt.Errorf("no admin key for %s; give one with --admin-key or PAYGATE_ADMIN_KEY", url)
+			return nil, nil, fmt.Errorf("no admin key for %s; give one with --admin-key or PAYGATE_ADMIN_KEY", url)
 		}
 		key = strings.TrimSpace(string(text))
 	}
-	return client.New(url, key), nil
+	return client.New(url, key), func() error { return nil }, nil
+}
+
+// serving is the address of the gateway that serves a state; "" if none does,
+// although one that was killed may have left its address.
+func serving(ctx context.Context, dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, AddressFile))
+	if err != nil {
+		return ""
+	}
+	address := strings.TrimSpace(string(text))
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(address, "http://"))
+	if err != nil {
+		return ""
+	}
+	_ = conn.Close()
+	return address
 }
 
 // ownFile is the configuration file that is used when none is named; "" if

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -41,11 +42,11 @@ func (w *World) action(r *remote, use, short string, args cobra.PositionalArgs, 
 		return nil
 	}
 	return &cobra.Command{Use: use, Short: short, Args: count, RunE: func(cmd *cobra.Command, args []string) error {
-		c, err := w.client(r)
+		c, end, err := w.client(cmd.Context(), r)
 		if err != nil {
 			return err
 		}
-		err = run(cmd.Context(), c, args)
+		err = errors.Join(run(cmd.Context(), c, args), end())
 		if c.Demo() {
 			_, _ = fmt.Fprintln(w.Err, "demo: the data of this gateway is made up")
 		}

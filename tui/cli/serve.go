@@ -16,6 +16,7 @@ import (
 
 func (w *World) servers() *cobra.Command {
 	cmd, r := group("servers", "MCP servers behind the gateway")
+	r.running = true
 	show := func(out struct{ Servers []api.Server }) error {
 		return w.show(r, out.Servers, func() {
 			w.table("PREFIX\tSTATE\tOVER\tTOOLS\tRESTARTS\tTARGET\tLAST ERROR", func(row func(...any)) {

@@ -20,13 +20,13 @@ import (
 )
 
 func (w *World) attach() *cobra.Command {
-	r, ascii, theme := &remote{}, false, ""
+	r, ascii, theme := &remote{running: true}, false, ""
 	cmd := &cobra.Command{Use: "attach [URL]", Short: "Show the dashboard of a running gateway", Example: "  paygate attach\n  paygate attach http://10.0.0.5:3402 --admin-key ak_…",
 		Args: cobra.MaximumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				r.url = args[0]
 			}
-			c, err := w.client(r)
+			c, _, err := w.client(cmd.Context(), r)
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ func (w *World) attach() *cobra.Command {
 }
 
 func (w *World) logs() *cobra.Command {
-	r, follow := &remote{}, false
+	r, follow := &remote{running: true}, false
 	cmd := w.action(r, "logs", "Read the gateway's log", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
 		line := func(l api.LogLine) {
 			w.say("%s %-5s %s %s", l.At.Local().Format("15:04:05.000"), strings.ToUpper(l.Level), l.Text, l.Attrs)
@@ -74,7 +74,7 @@ func (w *World) logs() *cobra.Command {
 
 // call makes one priced call by hand.
 func (w *World) call() *cobra.Command {
-	r, key, dry := &remote{}, "", false
+	r, key, dry := &remote{running: true}, "", false
 	cmd := w.action(r, "call TOOL [JSON]", "Call a tool by hand, with its quote first", cobra.RangeArgs(1, 2), func(ctx context.Context, c *client.Client, args []string) error {
 		if key == "" {
 			key = w.env("API_KEY")
