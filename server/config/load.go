@@ -46,6 +46,7 @@ func Load(src Source) (*All, []Diagnostic) {
 	a.File = src.File
 	d.whole(&a)
 	d.place(&a, src)
+	d.guardFile(&a)
 	return &a, d.found
 }
 

@@ -38,6 +38,22 @@ func (d *decoder) place(a *All, src Source) {
 	}
 }
 
+// guardFile warns of secrets in a file that a server's callers could read.
+func (d *decoder) guardFile(a *All) {
+	if a.File == "" {
+		return
+	}
+	s, arg := a.exposing(a.File)
+	secret := a.AdminKey != "" || len(a.ImportKeys) > 0
+	for i := range a.Servers {
+		secret = secret || len(a.Servers[i].Env)+len(a.Servers[i].Headers) > 0
+	}
+	if s != nil && secret {
+		d.found = append(d.found, Diagnostic{File: a.File, Level: Warning, Message: fmt.Sprintf("whoever calls the server %q could read this file and its secrets, because its argument %q holds it", strings.TrimSpace(s.Prefix+" "+s.Command), arg),
+			Suggestion: "keep the file elsewhere"})
+	}
+}
+
 func exposed(dir string, s *Server, arg string) string {
 	return fmt.Sprintf("whoever calls the server %q could reach the state in %s, with its admin key, because its argument %q holds that folder", strings.TrimSpace(s.Prefix+" "+s.Command), dir, arg)
 }

@@ -84,3 +84,22 @@ func TestNoServerIsGivenTheFolderThatHoldsTheState(t *testing.T) {
 		})
 	}
 }
+
+func TestSecretsInAFileThatCallersCouldReadAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	here, home := t.TempDir(), t.TempDir()
+	file := filepath.Join(here, "paygate.json")
+	for text, want := range map[string]string{
+		`{"serverCommand": "npx", "serverArgs": ["HERE"], "adminKey": "admin_0123456789abcdef"}`:      "could read this file and its secrets",
+		`{"serverCommand": "npx", "serverArgs": ["HERE"]}`:                                            "",
+		`{"serverCommand": "npx", "serverArgs": ["HERE/docs"], "adminKey": "admin_0123456789abcdef"}`: "",
+	} {
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "HERE", here)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, found := config.Load(config.Source{File: file, UserDir: home})
+		if got := said(found); (want == "") != (got == "") || !strings.Contains(got, want) || config.Failed(found) {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+}
