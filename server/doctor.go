@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"paygate/pricing"
+	"paygate/server/feature/dedup"
+	"paygate/server/feature/retention"
 	"paygate/server/keys"
+	"paygate/shadow"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -29,11 +33,16 @@ func openBooks(dir string, now func() time.Time) (*ledger.Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	book, err := ledger.Open(db, ledger.Options{Now: now, Log: slog.New(slog.DiscardHandler), Sheet: sheetOf(db)})
+	book, err := ledger.Open(db, ledger.Options{Now: now, Log: slog.New(slog.DiscardHandler), Sheet: sheetOf(db), Tables: provedTables()})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return book, nil
+}
+
+// provedTables are those whose every record the journal vouches for.
+func provedTables() []store.Proved {
+	return slices.Concat(keys.Tables(), sheets.Tables(), shadow.Tables(), dedup.Tables(), []store.Proved{retention.Anchors(), modeTable(), maintenanceTable()})
 }
 
 // sheetOf finds price sheets by their hash.
@@ -54,9 +63,16 @@ type doctorOut struct {
 	Events   uint64   `json:"events"`
 	Entries  uint64   `json:"entries"`
 	Balances int      `json:"balances"`
+	Records  int      `json:"records"` // of keys, admin keys, prices, candidates, settings
 	Faults   []string `json:"faults"`
 	Took     string   `json:"took"`
 }
+
+// remedy is what to do about faults.
+const remedy = `What to do: keep a copy of this state folder, and look for the newest backup that is well:
+  paygate restore --from FILE --state-dir TRY && paygate doctor --state-dir TRY
+A state in which all faults are of records can be served on; look at what they name first and set it right
+through the gateway. What a fault says stays said, until the events of then are forgotten.`
 
 // Doctor proves the books of a state: it folds the whole journal anew and
 // compares. Progress goes to progress, what it found to out. The error wraps
@@ -81,7 +97,7 @@ func Doctor(ctx context.Context, dir string, now func() time.Time, out, progress
 	if err = errors.Join(err, oldErr, book.Close()); err != nil {
 		return err
 	}
-	d := doctorOut{OK: proof.OK(), From: from, Events: proof.Events, Entries: proof.Entries, Balances: proof.Balances, Faults: append([]string{}, proof.Faults...),
+	d := doctorOut{OK: proof.OK(), From: from, Events: proof.Events, Entries: proof.Entries, Balances: proof.Balances, Records: proof.Records, Faults: append([]string{}, proof.Faults...),
 		Took: now().Sub(began).Round(time.Millisecond).String()}
 	if asJSON {
 		text, err := json.MarshalIndent(d, "", "  ")
@@ -93,13 +109,16 @@ func Doctor(ctx context.Context, dir string, now func() time.Time, out, progress
 		for _, f := range d.Faults {
 			_, _ = fmt.Fprintln(out, "fault: "+f)
 		}
-		_, _ = fmt.Fprintf(out, "%d events, %d entries, %d accounts, from %s, in %s\n", d.Events, d.Entries, d.Balances, d.From, d.Took)
+		_, _ = fmt.Fprintf(out, "%d events, %d entries, %d accounts, %d records, from %s, in %s\n", d.Events, d.Entries, d.Balances, d.Records, d.From, d.Took)
 	}
 	if !d.OK {
+		if !asJSON {
+			_, _ = fmt.Fprintln(out, remedy)
+		}
 		return fmt.Errorf("%s: %w: %d faults", dir, ErrFaults, len(d.Faults))
 	}
 	if !asJSON {
-		_, _ = fmt.Fprintln(out, "every balance, meter, window and hash agrees; all accounts together are 0")
+		_, _ = fmt.Fprintln(out, "every balance, meter, window, record and hash agrees; all accounts together are 0")
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type maintenance struct {
 }
 
 func maintenanceTable() store.Table[maintenance] {
-	return store.Table[maintenance]{Name: "maintenance", ID: func(m *maintenance) string { return m.ID }}
+	return store.Table[maintenance]{Name: "maintenance", Proved: true, ID: func(m *maintenance) string { return m.ID }}
 }
 
 func (s *Server) readMaintenance() (*maintenance, error) {

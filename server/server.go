@@ -118,7 +118,7 @@ func (s *Server) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.book, err = ledger.Open(db, ledger.Options{Now: s.opts.Now, Log: s.opts.Log, Sheet: sheetOf(db)})
+	s.book, err = ledger.Open(db, ledger.Options{Now: s.opts.Now, Log: s.opts.Log, Sheet: sheetOf(db), Tables: provedTables()})
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}

@@ -69,7 +69,7 @@ type modeSetting struct {
 }
 
 func modeTable() store.Table[modeSetting] {
-	return store.Table[modeSetting]{Name: "mode", ID: func(m *modeSetting) string { return m.ID }}
+	return store.Table[modeSetting]{Name: "mode", Proved: true, ID: func(m *modeSetting) string { return m.ID }}
 }
 
 // followMode switches shadow mode when the configuration's word has changed.

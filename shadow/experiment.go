@@ -104,8 +104,11 @@ func wrongState(format string, args ...any) error { return &stateError{fmt.Sprin
 const MostRunning = 8
 
 func table() store.Table[Experiment] {
-	return store.Table[Experiment]{Name: "experiments", ID: func(e *Experiment) string { return e.Name }}
+	return store.Table[Experiment]{Name: "experiments", Proved: true, ID: func(e *Experiment) string { return e.Name }}
 }
+
+// Tables are those that the journal vouches for.
+func Tables() []store.Proved { return []store.Proved{table()} }
 
 // Options are what a Lab needs.
 type Options struct {

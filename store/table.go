@@ -43,6 +43,11 @@ type Table[T any] struct {
 	// Unique gives, by the name of an index, the values under which By finds
 	// a record. No two records share one; empty values are not kept.
 	Unique map[string]func(*T) []string
+	// Proved says that the journal vouches for the records: the event of each
+	// mutation has the digests of what it wrote, so that a proof finds a record
+	// that anything else has changed. It is for what is changed by owners' acts,
+	// not for what comes and goes with calls.
+	Proved bool
 }
 
 func (t Table[T]) bucket() string           { return "t/" + t.Name }
@@ -101,7 +106,15 @@ func (t Table[T]) Put(w Writer, v *T) error {
 			}
 		}
 	}
+	t.version(tx, id, raw)
 	return tx.Put(t.bucket(), []byte(id), raw)
+}
+
+// version notes that a record becomes another one; nil: none.
+func (t Table[T]) version(tx *Tx, id string, raw []byte) {
+	if was := tx.Get(t.bucket(), []byte(id)); t.Proved && (was != nil || raw != nil) {
+		tx.versions = append(tx.versions, Version{Table: t.Name, ID: id, Was: digestOf(was), Is: digestOf(raw)})
+	}
 }
 
 // unindex removes the values that the stored record has and next (nil: none)
@@ -140,6 +153,7 @@ func (t Table[T]) Delete(w Writer, id string) error {
 	if err := t.unindex(w.writing(), id, nil); err != nil {
 		return err
 	}
+	t.version(w.writing(), id, nil)
 	return w.writing().Delete(t.bucket(), []byte(id))
 }
 

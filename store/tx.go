@@ -18,6 +18,8 @@ type Tx struct {
 	db     *DB
 	undo   []former // what Attempt takes back
 	noting bool
+
+	versions []Version // of records of proved tables, since Attempt began
 }
 
 // former is what a key had before it was written.
@@ -30,7 +32,7 @@ type former struct {
 // Attempt runs fn and takes back what it has written when it fails, so that
 // several mutations can share one transaction.
 func (t *Tx) Attempt(fn func() error) error {
-	t.undo, t.noting = t.undo[:0], true
+	t.undo, t.versions, t.noting = t.undo[:0], nil, true
 	err := fn()
 	t.noting = false
 	if err == nil {

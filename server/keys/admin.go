@@ -29,7 +29,7 @@ type AdminKey struct {
 }
 
 func adminTable() store.Table[AdminKey] {
-	return store.Table[AdminKey]{Name: "adminkeys", ID: func(k *AdminKey) string { return k.ID },
+	return store.Table[AdminKey]{Name: "adminkeys", Proved: true, ID: func(k *AdminKey) string { return k.ID },
 		Unique: map[string]func(*AdminKey) []string{"secret": func(k *AdminKey) []string { return []string{k.Hash} }}}
 }
 

@@ -60,7 +60,7 @@ type Note struct {
 
 // table holds the keys; no two share a secret or an alias.
 func table() store.Table[Key] {
-	return store.Table[Key]{Name: "keys", ID: func(k *Key) string { return k.ID }, Unique: map[string]func(*Key) []string{
+	return store.Table[Key]{Name: "keys", Proved: true, ID: func(k *Key) string { return k.ID }, Unique: map[string]func(*Key) []string{
 		"secret": func(k *Key) []string {
 			hashes := []string{k.Hash}
 			for _, old := range k.Old {
@@ -71,6 +71,9 @@ func table() store.Table[Key] {
 		"alias": func(k *Key) []string { return []string{k.Alias} },
 	}}
 }
+
+// Tables are those that the journal vouches for.
+func Tables() []store.Proved { return []store.Proved{table(), adminTable(), answers()} }
 
 func (k *Key) expired(now time.Time) bool { return k.ExpiresAt != nil && !now.Before(*k.ExpiresAt) }
 

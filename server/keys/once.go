@@ -23,7 +23,7 @@ type answered struct {
 }
 
 func answers() store.Table[answered] {
-	return store.Table[answered]{Name: "answers", ID: func(a *answered) string { return a.ID }}
+	return store.Table[answered]{Name: "answers", Proved: true, ID: func(a *answered) string { return a.ID }}
 }
 
 // mostOnce is the longest Idempotency-Key.

@@ -79,6 +79,9 @@ func drawEvent(t *rapid.T) *journal.Event {
 	if rapid.Bool().Draw(t, "data") {
 		e.Data = json.RawMessage(`{"a":1}`)
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "records") {
+		e.Records = append(e.Records, journal.Record{Table: word(t, "table"), ID: word(t, "id"), Was: [16]byte{1}, Is: [16]byte{2, 15: 3}})
+	}
 	return e
 }
 

@@ -327,6 +327,37 @@ func (w *writer) event(e *Event, base int64) {
 		w.b = append(w.b, 0)
 	}
 	w.bytes(e.Data)
+	w.records(e.Records)
+}
+
+// records stand at the end, where older programs step over them.
+func (w *writer) records(records []Record) {
+	if len(records) == 0 {
+		return
+	}
+	w.uint(uint64(len(records)))
+	for _, r := range records {
+		w.word(r.Table)
+		w.text(r.ID)
+		w.b = append(append(w.b, r.Was[:]...), r.Is[:]...)
+	}
+}
+
+func (r *reader) records() []Record {
+	if len(r.b) == 0 {
+		return nil
+	}
+	out := make([]Record, r.count())
+	for i := range out {
+		out[i].Table, out[i].ID = r.word(), r.text()
+		if len(r.b) < len(out[i].Was)+len(out[i].Is) {
+			r.fail("digests of a record")
+			return nil
+		}
+		r.b = r.b[copy(out[i].Was[:], r.b):]
+		r.b = r.b[copy(out[i].Is[:], r.b):]
+	}
+	return out
 }
 
 func (r *reader) event(base int64) *Event {
@@ -343,6 +374,7 @@ func (r *reader) event(base int64) *Event {
 	if data := r.bytes(); len(data) > 0 {
 		e.Data = json.RawMessage(slices.Clone(data))
 	}
+	e.Records = r.records()
 	return e
 }
 

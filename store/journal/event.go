@@ -65,6 +65,14 @@ type Event struct {
 	Call    *Call           // of a "call" event
 	Hold    *Hold           // of an event that makes or ends a durable hold
 	Data    json.RawMessage // the audit metadata
+	Records []Record        // what the mutation wrote into the tables that the journal vouches for
+}
+
+// Record is a version of a record in a table of the state: digests of what it
+// was and is. Zero: there was none, or there is none any more.
+type Record struct {
+	Table, ID string
+	Was, Is   [16]byte
 }
 
 // Entries are the postings that an event stands for: its Posts, or the charge of
@@ -89,6 +97,8 @@ const (
 	TypeRelease  = "credits.released"  // Hold: it was given back, or its time was over
 	TypeRefund   = "credits.refunded"  // what a call was charged was given back; the posting is in Posts
 	TypeParked   = "call.parked"       // Hold: a call waits for input or for its task
+	TypeRecords  = "records.written"   // Records: what a mutation wrote that had no event of its own
+	TypeVouched  = "records.vouched"   // Records: all that were there when the journal began to vouch for them
 	TypeGranted  = "key.granted"       // the plan of the key's sheet gave a grant, or its rest expired; the postings are in Posts
 	TypeToppedUp = "key.auto_topup"    // the plan of the key's sheet added credits; the posting is in Posts
 )

@@ -87,6 +87,9 @@ func (b *Book) perform(tx *store.Tx, a *apply) []func(*store.Tx) error {
 		if err := a.fn(t); err != nil {
 			return err
 		}
+		if err := t.vouch(); err != nil {
+			return err
+		}
 		return t.record(seq)
 	})
 	if a.err != nil {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -53,6 +54,8 @@ type Options struct {
 	// SweepEvery is how often holds are looked at whose time may be over; 0
 	// means every second.
 	SweepEvery time.Duration
+	// Tables are those that the journal vouches for.
+	Tables []store.Proved
 }
 
 // Book is the live books. It is safe for concurrent use. Close it.
@@ -125,6 +128,9 @@ func Open(db *store.DB, o Options) (*Book, error) {
 		return nil, err
 	}
 	go b.write()
+	if err := b.vouchForAll(context.Background()); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
 	return b, nil
 }
 

@@ -45,12 +45,13 @@ type tester interface {
 // rig is a book in a folder that can be opened again and again.
 type rig struct {
 	*ledger.Book
-	dir   string
-	clock *hands
-	sheet *pricing.Sheet
-	fault func() error // asked before every commit
-	doubt func() error // asked after every commit
-	sweep time.Duration
+	dir    string
+	clock  *hands
+	sheet  *pricing.Sheet
+	fault  func() error // asked before every commit
+	doubt  func() error // asked after every commit
+	sweep  time.Duration
+	tables []store.Proved
 }
 
 var noon = time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC)
@@ -87,7 +88,7 @@ func (r *rig) open(t tester) {
 	if sweep == 0 { // a sweep at a moment of its own would surprise a model
 		sweep = time.Hour
 	}
-	r.Book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), RetryDisk: time.Millisecond, SweepEvery: sweep,
+	r.Book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), RetryDisk: time.Millisecond, SweepEvery: sweep, Tables: r.tables,
 		Sheet: func(hash string) (*pricing.Sheet, error) {
 			if hash != r.sheet.Hash() {
 				return nil, errors.New("unknown sheet")

@@ -18,6 +18,7 @@ type Proof struct {
 	Events   uint64 // acts folded
 	Entries  uint64 // postings among them, charges included
 	Balances int    // accounts compared
+	Records  int    // of tables, compared
 	Faults   []string
 }
 
@@ -68,6 +69,9 @@ func (b *Book) Verify(ctx context.Context, progress func(done float64)) (Proof, 
 	}
 	f.rest()
 	f.sums()
+	if err := b.proveRecords(ctx, f); err != nil {
+		return p, fmt.Errorf("proof: %w", err)
+	}
 	progress(1)
 	return p, nil
 }
@@ -134,6 +138,9 @@ type refold struct {
 	open   map[string]*journal.Call // admitted and not ended, by id
 	parked map[string]*hold         // of them, those that outlive their request
 	posted []posting                // since the last look at the record of entries
+
+	records records           // what the tables must have
+	given   map[uint64]uint64 // back to callers, by the number of the call
 }
 
 // advance folds up to an act.
@@ -191,6 +198,7 @@ func (f *refold) act(act journal.Act) {
 	if e == nil {
 		return
 	}
+	f.versions(e)
 	f.proof.Entries += uint64(len(e.Posts))
 	if e.Call != nil && e.Call.Charged > 0 {
 		f.proof.Entries++

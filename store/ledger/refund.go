@@ -64,6 +64,15 @@ func refund(e *journal.Event, amount pricing.Credits, before uint64, actor, reas
 		ID: fmt.Sprintf("refund:%d:%d", e.Seq, before), From: journal.Revenue, To: journal.Account(c.Payer), Amount: amount, Kind: kindRefund, Ref: c.ID}}}
 }
 
+// refundOf is the number of the call that a refund's event is about; 0: it does not say.
+func refundOf(e *journal.Event) uint64 {
+	var d refunded
+	if json.Unmarshal(e.Data, &d) != nil {
+		return 0
+	}
+	return d.Seq
+}
+
 // foldRefund takes what was given back out of the credit meters that counted
 // it, if they are still in that period.
 func (s *State) foldRefund(e *journal.Event) {

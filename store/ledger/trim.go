@@ -124,6 +124,9 @@ func (b *Book) writeAnchor(ctx context.Context, f *refold, a *anchor) error {
 			}
 		}
 	}
+	if err := b.writeRecords(ctx, f.records, a.Generation); err != nil {
+		return err
+	}
 	for _, h := range f.real.holds {
 		a.Holds = append(a.Holds, holdRecord{Hold: h.Hold, Seq: h.seq})
 	}
@@ -149,7 +152,7 @@ func (b *Book) dropBlocks(ctx context.Context, cut uint64) error {
 
 func (b *Book) dropAnchor(ctx context.Context, generation uint32) error {
 	from := anchorKey(generation, 0)
-	return b.dropSome(ctx, bucketAnchor, from, func(k []byte) bool { return len(k) == 8 && binary.BigEndian.Uint32(k) == generation })
+	return b.dropSome(ctx, bucketAnchor, from, func(k []byte) bool { return len(k) >= 8 && binary.BigEndian.Uint32(k) == generation })
 }
 
 // dropSome deletes the keys of a bucket from one on as long as they belong,
@@ -228,7 +231,7 @@ func (b *Book) oldIndex(from []byte, cut uint64) (old [][]byte, next []byte, err
 // newRefold begins a fold at the newest anchor, or at the beginning.
 func newRefold(db *store.DB, p *Proof) (*refold, anchor, error) {
 	f := &refold{db: db, real: NewState(false), proof: p, seen: map[journal.Account]bool{}, progress: func(float64) {},
-		open: map[string]*journal.Call{}, parked: map[string]*hold{}}
+		open: map[string]*journal.Call{}, parked: map[string]*hold{}, records: records{}, given: map[uint64]uint64{}}
 	var a anchor
 	err := db.View(func(s *store.Snapshot) error {
 		raw := s.Get(bucketBooks, []byte("anchor"))
@@ -249,8 +252,12 @@ func newRefold(db *store.DB, p *Proof) (*refold, anchor, error) {
 func (f *refold) loadAnchor(s *store.Snapshot, a anchor) error {
 	var err error
 	s.Ascend(bucketAnchor, anchorKey(a.Generation, 0), func(k, v []byte) bool {
-		if len(k) != 8 || binary.BigEndian.Uint32(k) != a.Generation {
+		if len(k) < 8 || binary.BigEndian.Uint32(k) != a.Generation {
 			return false
+		}
+		if len(k) > 8 {
+			f.records.read(k[8:], v)
+			return true
 		}
 		state, cell := f.real, int(binary.BigEndian.Uint32(k[4:]))
 		if cell&wouldCell != 0 {

@@ -127,7 +127,7 @@ func Share(salt, id string) float64 {
 const theRollout = "rollout"
 
 func rollouts() store.Table[Rollout] {
-	return store.Table[Rollout]{Name: "rollout", ID: func(r *Rollout) string { return r.ID }}
+	return store.Table[Rollout]{Name: "rollout", Proved: true, ID: func(r *Rollout) string { return r.ID }}
 }
 
 // CurrentRollout is who pays by which sheet now; never nil without an error.

@@ -55,12 +55,15 @@ const (
 )
 
 func versions() store.Table[Version] {
-	return store.Table[Version]{Name: "sheets", ID: func(v *Version) string { return v.Hash }}
+	return store.Table[Version]{Name: "sheets", Proved: true, ID: func(v *Version) string { return v.Hash }}
 }
 
 func pointers() store.Table[pointer] {
-	return store.Table[pointer]{Name: "sheet-pointers", ID: func(p *pointer) string { return p.Name }}
+	return store.Table[pointer]{Name: "sheet-pointers", Proved: true, ID: func(p *pointer) string { return p.Name }}
 }
+
+// Tables are those that the journal vouches for.
+func Tables() []store.Proved { return []store.Proved{versions(), pointers(), rollouts()} }
 
 // Put keeps a sheet; one that is kept already stays as it is.
 func Put(w store.Writer, s *pricing.Sheet, source string, at time.Time) error {

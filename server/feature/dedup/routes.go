@@ -26,8 +26,12 @@ func (s settings) ttl() time.Duration { return time.Duration(s.TTLMs) * time.Mil
 const configID = "one"
 
 func configs() store.Table[settings] {
-	return store.Table[settings]{Name: "dedup.config", ID: func(s *settings) string { return s.ID }}
+	return store.Table[settings]{Name: "dedup.config", Proved: true, ID: func(s *settings) string { return s.ID }}
 }
+
+// Tables are those that the journal vouches for: settings, and not answers,
+// which are forgotten within the hour.
+func Tables() []store.Proved { return []store.Proved{configs()} }
 
 // Open reads what was kept and what was set.
 func Open(book *ledger.Book, now func() time.Time) (*Dedup, error) {

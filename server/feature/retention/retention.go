@@ -76,7 +76,7 @@ type Anchor struct {
 
 // Anchors are the kept ones, by month.
 func Anchors() store.Table[Anchor] {
-	return store.Table[Anchor]{Name: "anchors", ID: func(a *Anchor) string { return a.Month }}
+	return store.Table[Anchor]{Name: "anchors", Proved: true, ID: func(a *Anchor) string { return a.Month }}
 }
 
 // Pass forgets what is due, and says what the first number kept is; 0: nothing
