@@ -180,6 +180,59 @@ func (g *gateway) page(path string, headers ...string) string {
 	return string(text)
 }
 
+// Between the decision and its time a guardrail went bad: the prices stay, and
+// whoever asks is told why, whatever was killed when.
+func TestAPromotionThatIsNoLongerWellIsRefusedAtItsTime(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	rich := g.key(nil)
+	g.candidate("three", "defaults: {per_call: 3}")
+	g.call(rich.Key, "echo", nil)
+	var seen struct{ Failing []struct{ Name string } }
+	at := time.Now().Add(1500 * time.Millisecond).UTC()
+	g.do("GET", "/admin/shadow/promote?name=three&at="+at.Format(time.RFC3339Nano), nil, &seen, http.StatusOK)
+	var names []string
+	for _, f := range seen.Failing {
+		names = append(names, f.Name)
+	}
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "three", "at": at.Format(time.RFC3339Nano), "override": names}, nil, http.StatusOK)
+	poor := g.key(map[string]any{"credits": 8})
+	for range 4 {
+		if a := g.call(poor.Key, "echo", nil); a.Error != nil {
+			t.Fatalf("%+v", a.Error)
+		}
+	}
+	g.kill()
+	<-time.After(time.Until(at))
+	g.run()
+	for range 2 {
+		var out struct {
+			Experiments []struct {
+				State   string
+				Refused *struct{ Why string }
+			}
+		}
+		g.do("GET", "/admin/shadow?name=three", nil, &out, http.StatusOK)
+		if e := out.Experiments[0]; e.State != "reviewed" || e.Refused == nil || !strings.Contains(e.Refused.Why, "newlyDeniedAttempts is 0.") {
+			t.Fatalf("%+v %+v", e, e.Refused)
+		}
+		if got := g.cost(rich); got != 2 {
+			t.Errorf("a call costs %d, want 2", got)
+		}
+		g.restart()
+	}
+	if text := g.page("/audit?types=shadow.refused", "X-Admin-Key", adminKey); strings.Count(text, `"type":"shadow.refused"`) != 1 || !strings.Contains(text, "newlyDeniedAttempts") {
+		t.Errorf("the audit trail: %s", text)
+	}
+	if text := g.page("/pricing"); strings.Contains(text, `"next":{`) {
+		t.Errorf("still announced: %s", text)
+	}
+	if out, code := g.command("shadow", "status", "--url", g.url, "--admin-key", adminKey); code != 0 || !strings.Contains(out, "three did not go live at") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	g.prove()
+}
+
 func TestAgentsSeeNothingOfCandidatesAndOfSchedulesInShadowMode(t *testing.T) {
 	t.Parallel()
 	g := start(t, map[string]any{"shadowMode": true})

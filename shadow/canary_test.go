@@ -335,3 +335,68 @@ func TestGrantsThatExpireInShadowModeLeaveItsBooksWhatIsThere(t *testing.T) {
 		t.Errorf("%q", p.Faults)
 	}
 }
+
+// What was well when a promotion was scheduled may be so no more at its time.
+func TestAScheduledPromotionIsJudgedAgainAtItsTime(t *testing.T) {
+	t.Parallel()
+	young := []string{"windowDays", "attempts", "effectivePayers"}
+	for _, when := range []struct {
+		name     string
+		override []string
+		poor     bool // callers come that the new prices would stop
+		state    string
+	}{
+		{"nothing has changed", young, false, shadow.IsLive},
+		{"a guardrail fails meanwhile", young, true, shadow.IsReviewed},
+		{"all were overridden", []string{"all"}, true, shadow.IsLive},
+		{"that one was overridden", append(young, "newlyDeniedAttempts", "newlyStoppedKeys", "runsBroken", "strandedSpend"), true, shadow.IsLive},
+	} {
+		t.Run(when.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCanary(t)
+			p := must[*shadow.Promoted](t)(c.lab.Promote(ctx, shadow.Promotion{Name: "three", At: c.now().Add(time.Hour), Override: when.override}, "test"))
+			asked := *p.Experiment.Going.At
+			for i := range 10 {
+				poor := fmt.Sprint("poor_", i)
+				if c.topup(t, poor, 20); when.poor {
+					for range 10 {
+						c.one(poor, c.sheet, time.Millisecond)
+					}
+				}
+			}
+			if e := c.due(); e.State != shadow.Scheduled {
+				t.Fatalf("before its time it is %s", e.State)
+			}
+			c.later(time.Hour)
+			for range 2 { // once
+				e := c.due()
+				if e.State != when.state {
+					t.Fatalf("it is %s, want %s: %+v", e.State, when.state, e.Refused)
+				}
+				if e.State == shadow.IsLive {
+					continue
+				}
+				r := e.Refused
+				if r == nil || !strings.Contains(r.Why, "newlyDeniedAttempts is") || strings.Contains(r.Why, "windowDays") || !r.Asked.Equal(asked) || r.At.Before(asked) || e.Going != nil {
+					t.Fatalf("%+v", e)
+				}
+				if c.pays("key_00").Hash() != c.sheet.Hash() || must[*shadow.Rollout](t)(c.lab.Rollout(ctx)).Next != nil {
+					t.Error("the prices changed, or are still announced")
+				}
+			}
+			if when.state != shadow.IsReviewed {
+				return
+			}
+			var refused int
+			for _, e := range must[[]*journal.Event](t)(c.Journal().Page(0, 100_000)) {
+				if e.Type == "shadow.refused" && e.Actor == "system" && strings.Contains(string(e.Data), `"by":"test"`) {
+					refused++
+				}
+			}
+			again := must[*shadow.Promoted](t)(c.lab.Promote(ctx, shadow.Promotion{Name: "three", Override: []string{"all"}}, "test"))
+			if refused != 1 || again.Experiment.State != shadow.IsLive || again.Experiment.Refused != nil {
+				t.Errorf("%d events; decided again: %+v", refused, again.Experiment)
+			}
+		})
+	}
+}

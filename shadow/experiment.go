@@ -29,7 +29,8 @@ type Experiment struct {
 	Created   time.Time       `json:"created"`
 	Started   *time.Time      `json:"started,omitempty"`
 	Reviewed  *Review         `json:"reviewed,omitempty"`
-	Going     *Going          `json:"going,omitempty"` // how it goes, or went, live
+	Going     *Going          `json:"going,omitempty"`   // how it goes, or went, live
+	Refused   *Refused        `json:"refused,omitempty"` // it did not go live at its time
 	Promoted  *time.Time      `json:"promoted,omitempty"`
 	Ended     *time.Time      `json:"ended,omitempty"`
 	MadeTo    uint64          `json:"madeTo,omitempty"`   // make-good has gone so far
@@ -59,6 +60,7 @@ const (
 	eventReviewed = "shadow.reviewed"
 	eventSchedule = "shadow.scheduled"
 	eventCancel   = "shadow.unscheduled"
+	eventRefused  = "shadow.refused"
 	eventCanary   = "shadow.canary"
 	eventPromoted = "shadow.promoted"
 	eventSuperse  = "shadow.superseded"

@@ -51,6 +51,23 @@ type Going struct {
 	Before   []sheets.Kept   `json:"before,omitempty"` // promises before it, which a rollback puts back
 }
 
+// Refused says why a scheduled promotion did not happen at its time.
+type Refused struct {
+	At    time.Time `json:"at"`
+	Why   string    `json:"why"`
+	Asked time.Time `json:"asked"` // when it was to happen
+}
+
+// promotion is what was asked when it was decided.
+func (e *Experiment) promotion() Promotion {
+	g := e.Going
+	p := Promotion{Name: e.Name, Override: g.Override, Percent: g.Percent, Keep: g.Keep, PerCall: g.PerCall, PerDay: g.PerDay, Quiet: g.Quiet}
+	if g.At != nil {
+		p.At = *g.At
+	}
+	return p
+}
+
 // Review is a report that somebody has seen.
 type Review struct {
 	Report string    `json:"report"` // hash of the report

@@ -57,16 +57,22 @@ func (l *Lab) look(ctx context.Context, p *Promotion) (*Promoted, error) {
 	if err := p.check(now); err != nil {
 		return nil, err
 	}
+	begin := now
+	if !p.At.IsZero() {
+		begin = p.At
+	}
+	return l.judge(ctx, p, begin)
+}
+
+// judge is look at terms that were checked: at a promotion, and again when a
+// scheduled one begins.
+func (l *Lab) judge(ctx context.Context, p *Promotion, begin time.Time) (*Promoted, error) {
 	r, err := l.Report(ctx, p.Name, Window{})
 	if err != nil {
 		return nil, err
 	}
 	out := &Promoted{Waived: []string{}, Failing: []Guardrail{}, Guardrails: slices.Clone(r.Guardrails), Report: r}
 	if p.Quiet != "" {
-		begin := now
-		if !p.At.IsZero() {
-			begin = p.At
-		}
 		s, _ := quietSpan(p.Quiet) // checked above
 		out.Guardrails = append(out.Guardrails, Guardrail{"quietHours", begin.UTC().Format("15:04"), p.Quiet, !s.has(begin), BlocksAll})
 	}
@@ -160,6 +166,7 @@ func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted
 
 // decided writes down how an experiment goes live.
 func decided(tx *ledger.Tx, e *Experiment, p *Promotion, charged *pricing.Sheet, actor string) error {
+	e.Refused = nil
 	g := &Going{Percent: p.Percent, Keep: p.Keep, PerCall: p.PerCall, PerDay: p.PerDay, Quiet: p.Quiet, Override: p.Override, By: actor, Charged: charged.Hash()}
 	if g.Keep == "" {
 		g.Keep = KeepNone

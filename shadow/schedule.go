@@ -55,7 +55,7 @@ func (l *Lab) Unschedule(ctx context.Context, name, actor string) (*Experiment, 
 		if e.State != Scheduled {
 			return wrongState("experiment %s is %s; only one that is %s can be cancelled", name, e.State, Scheduled)
 		}
-		return unschedule(tx, e, "", actor)
+		return unschedule(tx, e, actor)
 	})
 	if err != nil {
 		return nil, err
@@ -63,15 +63,34 @@ func (l *Lab) Unschedule(ctx context.Context, name, actor string) (*Experiment, 
 	return e, l.changed(ctx)
 }
 
-func unschedule(tx *ledger.Tx, e *Experiment, why, actor string) error {
+func unschedule(tx *ledger.Tx, e *Experiment, actor string) error {
+	m := mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live}
+	return errors.Join(clearNext(tx, e), tx.Append(event(eventCancel, actor, m)))
+}
+
+// refuse leaves the prices as they are at the time that others were announced
+// for, and says why.
+func refuse(why string) func(*ledger.Tx, *Experiment) error {
+	return func(tx *ledger.Tx, e *Experiment) error {
+		g := e.Going
+		m := mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, At: g.At, By: g.By, Override: g.Override, Why: why}
+		e.Refused = &Refused{At: tx.Now(), Why: why}
+		if g.At != nil {
+			e.Refused.Asked = *g.At
+		}
+		return errors.Join(clearNext(tx, e), tx.Append(event(eventRefused, byItself, m)))
+	}
+}
+
+// clearNext announces nothing any more; the experiment goes on.
+func clearNext(tx *ledger.Tx, e *Experiment) error {
 	r, err := sheets.CurrentRollout(tx)
 	if err != nil {
 		return err
 	}
 	r.Next = nil
 	e.State, e.Going = IsReviewed, nil
-	return errors.Join(sheets.PutRollout(tx, r, tx.Now()),
-		tx.Append(event(eventCancel, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, Why: why})))
+	return sheets.PutRollout(tx, r, tx.Now())
 }
 
 // Due does what has its time now: a scheduled promotion, the end of a canary,
@@ -91,9 +110,12 @@ func (l *Lab) Due(ctx context.Context) (bool, error) {
 	var do func(*ledger.Tx, *Experiment) error
 	switch {
 	case r.Next != nil && r.Next.Live != live:
-		name, do = r.Next.Name, func(tx *ledger.Tx, e *Experiment) error { return unschedule(tx, e, moved, byItself) }
+		name, do = r.Next.Name, refuse(moved)
 	case r.Next != nil && !now.Before(r.Next.At):
-		name, do = r.Next.Name, switchAtTime
+		name = r.Next.Name
+		if do, err = l.atItsTime(ctx, name); do == nil || err != nil {
+			return false, err
+		}
 	case r.Canary != nil:
 		name = r.Canary.Name
 		if do, err = l.watch(ctx, r.Canary); do == nil || err != nil {
@@ -110,9 +132,6 @@ func (l *Lab) Due(ctx context.Context) (bool, error) {
 		did = true
 		return do(tx, e)
 	})
-	if errors.Is(err, errQuiet) {
-		return false, nil
-	}
 	if err != nil || !did {
 		return false, err
 	}
@@ -121,30 +140,41 @@ func (l *Lab) Due(ctx context.Context) (bool, error) {
 
 const moved = "other prices went live since it was measured"
 
-// errQuiet leaves what is due for later.
-var errQuiet = errors.New("these are quiet hours")
-
-// switchAtTime does what was scheduled.
-func switchAtTime(tx *ledger.Tx, e *Experiment) error {
-	g := e.Going
-	if g.At == nil || tx.Now().Before(*g.At) {
-		return errQuiet
+// atItsTime judges a scheduled promotion again: what was well when it was
+// decided may be so no more, and nobody is there to look. What was overridden
+// then stays so. Nil: not now.
+func (l *Lab) atItsTime(ctx context.Context, name string) (func(*ledger.Tx, *Experiment) error, error) {
+	e, err := l.Experiment(name)
+	if err != nil || e.State != Scheduled || e.Going == nil || e.Going.At == nil {
+		return nil, err
 	}
-	if g.quiet(tx.Now()) {
-		return errQuiet
+	now := l.o.Now().UTC()
+	if now.Before(*e.Going.At) || e.Going.quiet(now) {
+		return nil, nil
 	}
-	live, _, err := sheets.Live(tx)
+	p := e.promotion()
+	out, err := l.judge(ctx, &p, now)
+	var blocked *Blocked
+	if errors.As(err, &blocked) {
+		return refuse(blocked.Error()), nil
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if live.Hash() != e.Live {
-		return unschedule(tx, e, moved, byItself)
-	}
-	m := mark{By: g.By, Override: g.Override, Report: e.Reviewed.Report}
-	if g.Percent > 0 {
-		return beginCanary(tx, e, m, byItself)
-	}
-	return goLive(tx, e, m, byItself)
+	return func(tx *ledger.Tx, e *Experiment) error {
+		live, _, err := sheets.Live(tx)
+		if err != nil {
+			return err
+		}
+		if live.Hash() != e.Live {
+			return refuse(moved)(tx, e)
+		}
+		m := mark{By: e.Going.By, Override: e.Going.Override, Report: out.Report.LogDigest}
+		if e.Going.Percent > 0 {
+			return beginCanary(tx, e, m, byItself)
+		}
+		return goLive(tx, e, m, byItself)
+	}, nil
 }
 
 // Keep does what is due, once a second, until ctx ends.

@@ -22,10 +22,21 @@ func (l *laboratory) stateWord(c *column, i int) (string, paint.Tone) {
 		return "changed", paint.Warn
 	case c.state == shadow.Validated:
 		return "not started", paint.Muted
+	case c.refused() != nil:
+		return "refused", paint.Bad
 	case c.status != nil && c.status.Started != nil && (c.state == shadow.Shadowing || c.state == shadow.IsReviewed):
 		return "shadow " + figure.Span(l.m.now().Sub(*c.status.Started)), paint.Accent
 	}
 	return c.state, paint.Accent
+}
+
+// refused is why a promotion did not happen at its time, as long as nothing
+// else was decided; or nil.
+func (c *column) refused() *shadow.Refused {
+	if c.status == nil || c.status.State != shadow.IsReviewed || len(c.set) > 0 {
+		return nil
+	}
+	return c.status.Refused
 }
 
 func (l *laboratory) shadowLabel() string {
@@ -71,6 +82,9 @@ func (l *laboratory) verdict(w int) []paint.Span {
 			note += fmt.Sprintf(", %.0f %% done", l.enact.done*100)
 		}
 		return []paint.Span{{S: c.name, St: strong}, {S: "  " + note, St: paint.In(paint.Warn)}}
+	}
+	if no := c.refused(); no != nil {
+		return []paint.Span{{S: c.name, St: strong}, {S: " did not go live at " + no.Asked.Local().Format("2 Jan 15:04") + ": " + no.Why, St: paint.In(paint.Bad)}}
 	}
 	r := c.report
 	e := &r.Exact

@@ -153,7 +153,11 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 				LiveCredits      int64 `json:"liveCredits"`
 				CandidateCredits int64 `json:"candidateCredits"`
 				NewlyDenied      int   `json:"newlyDenied"`
-				SinceLive        *struct {
+				Refused          *struct {
+					Asked time.Time
+					Why   string
+				}
+				SinceLive *struct {
 					From          time.Time
 					Attempts      int
 					Credits       int64
@@ -169,6 +173,9 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 				}
 			})
 			for _, e := range out.Experiments {
+				if no := e.Refused; no != nil {
+					w.prose("%s did not go live at %s: %s. The prices stayed; \"paygate shadow promote %s\" looks again", e.Name, no.Asked.Local().Format(time.DateTime), no.Why, e.Name)
+				}
 				if s := e.SinceLive; s != nil {
 					w.prose("%s was charged from %s: %d calls, %d credits collected, %d by the sheet before (%s)", e.Name, s.From.Local().Format(time.DateTime), s.Attempts, s.Credits, s.BeforeCredits, signed(s.Change))
 				}
