@@ -103,6 +103,25 @@ func TestTheRateIsExactUnderConcurrencyAndOverAKill(t *testing.T) {
 	g.prove()
 }
 
+func TestAToolThatNoServerHasIsNeverCharged(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil) // failed calls are charged
+	k := g.key(nil)
+	if a := g.call(k.Key, "unlisted", nil); a.Error != nil || !strings.Contains(string(a.Result), "not found") || a.Header.Get("X-Credits-Remaining") != "100" {
+		t.Errorf("the server's own answer is %+v %s", a.Error, a.Result)
+	}
+	if a := g.call(k.Key, "no_such_tool", nil); a.Error == nil {
+		t.Errorf("an unknown tool answered %s", a.Result)
+	}
+	if got := g.account(k); got.Spent != 0 || got.Credits != 100 {
+		t.Errorf("%+v after tools that do not exist", got)
+	}
+	if a := g.call(k.Key, "fail", map[string]any{"text": "broken"}); a.Error != nil || g.account(k).Spent != 2 {
+		t.Errorf("a tool that failed: %+v, %+v", a.Error, g.account(k))
+	}
+	g.prove()
+}
+
 func TestPricesByToolAndSize(t *testing.T) {
 	t.Parallel()
 	g := start(t, map[string]any{"refundOnFailure": true, "toolPricing": map[string]any{

@@ -10,6 +10,7 @@ import (
 	"paygate/server/config"
 	"paygate/server/gate"
 	"paygate/server/keys"
+	"paygate/server/mcp"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -155,8 +156,10 @@ func (s *Server) forward(ctx context.Context, c *gate.Call) error {
 	took := s.opts.Now().Sub(began)
 	c.Upstream(took)
 	step := gate.Step{Name: "upstream", Took: took, Mark: "ok"}
-	if err == nil && res.Error != nil && s.servers.Lacks(c.Tool) {
-		err = res.Error // there is no such tool: nothing ran, so nothing is charged
+	if err == nil && (res.Error != nil || mcp.IsToolError(res.Result)) && s.servers.Lacks(c.Tool) {
+		if c.Unknown = res.Error == nil; !c.Unknown {
+			err = res.Error // there is no such tool: nothing ran, so nothing is charged
+		}
 	}
 	if err != nil {
 		step.Mark, step.Text = "fail", err.Error()

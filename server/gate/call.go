@@ -26,6 +26,7 @@ type Call struct {
 	Send    Send                // reaches the upstream
 	Args    json.RawMessage     // params.arguments
 	Result  *mcp.Message        // the answer, once there is one
+	Unknown bool                // no server has the tool, and the answer only says so in a result
 	RateCap int                 // calls a minute for this key; 0: no cap
 	ToolCap int                 // calls a minute for this key on this tool; 0: no cap
 	Carry   func(string)        // puts the call's id into the request state that its client sends back

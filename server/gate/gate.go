@@ -186,6 +186,8 @@ func (c *Call) judge(err error) {
 		c.Outcome, c.Class, c.Error = pricing.Lost, "upstream_error", short(err.Error())
 	case c.Result.Error != nil:
 		c.Outcome, c.Class, c.Error = pricing.Failed, "upstream_error", short(c.Result.Error.Message)
+	case c.Unknown: // nothing ran, so nothing is charged, but its answer is the server's
+		c.Outcome, c.Class, c.Error = pricing.Lost, "tool_error", "no server has this tool"
 	case isError(c.Result.Result):
 		c.Outcome, c.Class, c.Error = pricing.Failed, "tool_error", "the tool answered isError"
 	default:

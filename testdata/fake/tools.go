@@ -105,6 +105,9 @@ func (s *server) call(ctx context.Context, m *message) {
 		s.finish(m, map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": a.Text}}}, false)
 		return
 	case "state", "fork", "flood":
+	case "unlisted": // as SDKs do that answer for a tool they do not have with a result
+		s.finish(m, map[string]any{"isError": true, "content": []any{map[string]any{"type": "text", "text": "Tool unlisted not found"}}}, false)
+		return
 	default:
 		s.fail(m, -32602, "unknown tool "+p.Name, nil)
 		return
