@@ -112,6 +112,49 @@ func TestPricesByPlanGroupAndTagAndTopUpsByItself(t *testing.T) {
 	g.prove()
 }
 
+// In shadow mode a plan's top-up is recorded and fills the wallet that calls
+// are judged by; the real one has nothing of it, also when calls are charged
+// again.
+func TestTopUpsOfPlansAreLivedThroughInShadowMode(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	g.candidate("plans", plansSheet)
+	g.call(g.key(nil).Key, "echo", nil)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "plans", "override": []string{"all"}}, nil, http.StatusOK)
+	g.do("POST", "/admin/mode", map[string]any{"mode": "shadow"}, nil, http.StatusOK)
+	auto := g.key(map[string]any{"plan": "auto", "credits": 6})
+	g.call(auto.Key, "echo", nil) // the next experiment begins with other wallets than shadow mode's books
+	g.candidate("same", plansSheet)
+	for i := range 13 { // 6 and twice 10 credits in all
+		if i == 7 {
+			g.restart()
+		}
+		if a := g.call(auto.Key, "echo", nil); a.Error != nil {
+			t.Fatalf("%+v", a.Error)
+		}
+	}
+	if got := g.account(auto); got.Credits != 6 || got.Spent != 0 {
+		t.Errorf("credits moved in shadow mode: %+v", got)
+	}
+	var trail struct {
+		Events []struct {
+			Metadata struct{ CreditsAdded, Today int }
+		}
+	}
+	g.do("GET", "/audit?types=key.would_topup", nil, &trail, http.StatusOK)
+	if e := trail.Events; len(e) != 2 || e[0].Metadata.CreditsAdded != 10 || e[0].Metadata.Today+e[1].Metadata.Today != 3 {
+		t.Errorf("recorded: %+v", e)
+	}
+	var r report
+	g.do("GET", "/admin/shadow/report?name=same", nil, &r, http.StatusOK)
+	if e := r.Exact; r.SelfDifference != 0 || e.Live.Collectable != 26 || e.Candidate.Collectable != 26 || e.Live.Denied != 0 {
+		t.Errorf("%d differences, %+v", r.SelfDifference, e)
+	}
+	g.do("POST", "/admin/mode", map[string]any{"mode": "live"}, nil, http.StatusOK)
+	g.bounded(auto.Key, slices.Concat(slices.Repeat([]string{""}, 13), []string{"insufficient_credits"}))
+	g.prove()
+}
+
 func TestArgumentsArePricedLiveAsTheyWereShadowed(t *testing.T) {
 	t.Parallel()
 	g := start(t, nil)

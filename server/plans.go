@@ -40,16 +40,28 @@ func (s *Server) plans() gate.Check {
 		if plan == nil {
 			return nil
 		}
-		if plan.TopUp.Add > 0 && !c.Dry && !c.Observed {
-			ctx, cancel := context.WithTimeout(s.ctx, topUpTime)
-			defer cancel()
-			if _, err := s.keys.TopUp(ctx, c.Key); err != nil {
-				s.opts.Log.Error("a plan's top-up failed; the call goes on without", "key", c.Key, "plan", plan.Name, "error", err)
-			}
+		if plan.TopUp.Add > 0 && !c.Dry {
+			s.topUp(c, plan)
 		}
 		c.Limits = append(c.Limits, ledger.PlanLimits(plan, journal.Account(c.Payer))...)
 		return nil
 	}}
+}
+
+// topUp adds to a low balance; in shadow mode to the one that the key would
+// have, which is judged by.
+func (s *Server) topUp(c *gate.Call, plan *pricing.Plan) {
+	ctx, cancel := context.WithTimeout(s.ctx, topUpTime)
+	defer cancel()
+	var err error
+	if c.Observed {
+		err = s.keys.WouldTopUp(ctx, c.Key)
+	} else {
+		_, err = s.keys.TopUp(ctx, c.Key)
+	}
+	if err != nil {
+		s.opts.Log.Error("a plan's top-up failed; the call goes on without", "key", c.Key, "plan", plan.Name, "error", err)
+	}
 }
 
 const topUpTime = 5 * time.Second

@@ -55,6 +55,7 @@ type savedPair struct {
 	Live, Cand     []byte // scenarios; no live: it is as reality
 	Tally          *Tally
 	Plans          *planner
+	Topped         topUps // by the live prices
 	PaidLive, Paid savedAmounts
 	Real           savedAmounts
 }
@@ -83,7 +84,7 @@ func (l *Lab) encode() ([]byte, error) {
 		t := l.pairs[name]
 		p := t.pair
 		c.Pairs = append(c.Pairs, savedPair{Mark: t.mark, From: t.from, Stages: t.stages, Ended: t.ended, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
-			Tally: p.tally, Plans: p.plans, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()})
+			Tally: p.tally, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()})
 	}
 	if err != nil {
 		return nil, err
@@ -143,6 +144,7 @@ func (l *Lab) pairOf(w *walker, s savedPair) (*pair, error) {
 	p.plans = newPlanner(sheet, p.judgedBy, s.Plans.Granted)
 	p.plans.Added, p.plans.Expired = s.Plans.Added, s.Plans.Expired
 	maps.Copy(p.plans.Topped, s.Plans.Topped)
+	maps.Copy(p.topped, s.Topped)
 	cand, err := ledger.LoadScenario(s.Cand, p.candidate, l.sheet)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ type pair struct {
 	live   *ledger.Scenario // nil as long as reality says the same
 	cand   *ledger.Scenario
 	plans  *planner
+	topped topUps // by the live prices, in shadow mode
 	tally  *Tally
 	paid   [2]amounts // by number, what calls were charged by the live prices and by the candidate
 	real   amounts    // what they were charged in reality
@@ -37,7 +38,7 @@ func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
 }
 
 func (w *walker) pair(sheet *pricing.Sheet, t *Tally) *pair {
-	return &pair{sheet: sheet, tally: t, then: newPast(w.past.sheetOf)}
+	return &pair{sheet: sheet, tally: t, then: newPast(w.past.sheetOf), topped: topUps{}}
 }
 
 func (p *pair) candidate(*journal.Call) *pricing.Sheet { return p.sheet }
@@ -62,6 +63,7 @@ func (p *pair) own(w *walker) {
 func (p *pair) owns(s *ledger.Scenario) {
 	p.live = s
 	s.Takes, s.Clips, s.Refund = nil, true, p.share(0)
+	p.topped.fill(s, p.judgedBy)
 }
 
 // share is how much of a refund counts for one side: the same part of its

@@ -18,7 +18,7 @@ type planner struct {
 	then    func(*journal.Call) *pricing.Sheet // the one a call was judged by
 	cand    *ledger.Scenario
 	Granted map[string]pricing.Granted
-	Topped  map[string]toppedUp
+	Topped  topUps
 	Added   pricing.Credits // granted and topped up
 	Expired pricing.Credits
 }
@@ -26,7 +26,7 @@ type planner struct {
 type toppedUp struct{ Day, Times int64 }
 
 func newPlanner(sheet *pricing.Sheet, then func(*journal.Call) *pricing.Sheet, granted map[string]pricing.Granted) *planner {
-	return &planner{sheet: sheet, then: then, Granted: maps.Clone(granted), Topped: map[string]toppedUp{}}
+	return &planner{sheet: sheet, then: then, Granted: maps.Clone(granted), Topped: topUps{}}
 }
 
 // attach makes a scenario live by the planner.
@@ -41,7 +41,44 @@ func (p *planner) attach(s *ledger.Scenario) {
 
 // ofPlans says whether an event is what a plan gave.
 func ofPlans(e *journal.Event) bool {
-	return e.Type == journal.TypeGranted || e.Type == journal.TypeToppedUp
+	return e.Type == journal.TypeGranted || e.Type == journal.TypeToppedUp || e.Type == journal.TypeWouldAdd
+}
+
+// wouldAdd says whether an event filled up a wallet of shadow mode's books.
+func wouldAdd(e *journal.Event) bool { return e.Type == journal.TypeWouldAdd }
+
+// topUps count what plans have added, by key.
+type topUps map[string]toppedUp
+
+// fill lets the live prices' own wallets be filled up in shadow mode as their
+// plans say: they may have begun later than those of shadow mode's books.
+func (t topUps) fill(s *ledger.Scenario, then func(*journal.Call) *pricing.Sheet) {
+	s.Skips = wouldAdd
+	s.Before = func(c *journal.Call) {
+		if !c.Observed || c.Plan == "" || c.Key == "" {
+			return
+		}
+		if plan := then(c).Plan(c.Plan); plan != nil {
+			_, available := s.Wallet(c.Key)
+			if due := t.due(c, plan, available); due > 0 {
+				s.Give(c.Key, due)
+			}
+		}
+	}
+}
+
+// due is what a plan adds to a wallet before a call, counted.
+func (t topUps) due(c *journal.Call, plan *pricing.Plan, available pricing.Credits) pricing.Credits {
+	day, topped := c.At.Unix()/(24*3600), t[c.Key]
+	if topped.Day != day {
+		topped = toppedUp{Day: day}
+	}
+	due := plan.TopUp.Due(available, topped.Times)
+	if due > 0 {
+		topped.Times++
+		t[c.Key] = topped
+	}
+	return due
 }
 
 func (p *planner) turn(c *journal.Call) {
@@ -64,15 +101,9 @@ func (p *planner) turn(c *journal.Call) {
 		}
 		p.Granted[c.Key] = g
 	}
-	day, topped := c.At.Unix()/(24*3600), p.Topped[c.Key]
-	if topped.Day != day {
-		topped = toppedUp{Day: day}
-	}
-	if due := plan.TopUp.Due(available, topped.Times); due > 0 {
+	if due := p.Topped.due(c, plan, available); due > 0 {
 		p.cand.Give(c.Key, due)
 		p.Added += due
-		topped.Times++
-		p.Topped[c.Key] = topped
 	}
 }
 

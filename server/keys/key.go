@@ -32,6 +32,7 @@ type Key struct {
 	Plan          string            `json:"plan,omitempty"`    // of a price sheet
 	Granted       *pricing.Granted  `json:"granted,omitempty"` // by the plan
 	ToppedUp      *toppedUp         `json:"toppedUp,omitempty"`
+	WouldTopUp    *toppedUp         `json:"wouldTopUp,omitempty"` // in shadow mode
 	Revoked       bool              `json:"revoked,omitempty"`
 	Suspended     bool              `json:"suspended,omitempty"`
 	CreatedAt     time.Time         `json:"createdAt"`

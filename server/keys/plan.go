@@ -222,6 +222,47 @@ func (d *Directory) TopUp(ctx context.Context, id string) (pricing.Credits, erro
 	return added, d.refresh(id)
 }
 
+// WouldTopUp is TopUp in shadow mode: it is recorded, and only the books of
+// shadow mode have it. When calls are charged again it has never been.
+func (d *Directory) WouldTopUp(ctx context.Context, id string) error {
+	k := d.Get(id)
+	if k == nil || k.Revoked {
+		return nil
+	}
+	plan := d.opts.Plan(k.terms())
+	if would, on := d.opts.Book.WouldKey(id); !on || plan == nil || plan.TopUp.Due(would.Available, k.wouldTopUps(d.opts.Now())) == 0 {
+		return nil
+	}
+	err := d.opts.Book.Apply(ctx, func(tx *ledger.Tx) error {
+		k, err := d.table.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		would, on := tx.Would(k.account())
+		times := k.wouldTopUps(tx.Now())
+		added := plan.TopUp.Due(would, times)
+		if !on || k.Revoked || added == 0 {
+			return nil
+		}
+		k.WouldTopUp = &toppedUp{Day: tx.Now().Format(time.DateOnly), Times: times + 1}
+		e := event(journal.TypeWouldAdd, api.Actor{ID: "system"}, map[string]any{"keyMasked": k.masked(), "plan": plan.Name, "creditsAdded": added, "today": times + 1})
+		e.Subject = k.ID
+		return errors.Join(tx.Append(*e), d.table.Put(tx, k))
+	})
+	if err != nil {
+		return err
+	}
+	return d.refresh(id)
+}
+
+// wouldTopUps is how often the key was or would have been topped up on a day.
+func (k *Key) wouldTopUps(at time.Time) int64 {
+	if k.WouldTopUp == nil || k.WouldTopUp.Day != at.UTC().Format(time.DateOnly) {
+		return k.toppedUp(at)
+	}
+	return k.WouldTopUp.Times
+}
+
 // toppedUp is how often the key was topped up on the UTC day of a time.
 func (k *Key) toppedUp(at time.Time) int64 {
 	if k.ToppedUp == nil || k.ToppedUp.Day != at.UTC().Format(time.DateOnly) {

@@ -189,7 +189,7 @@ func (d *Directory) restoreKey(ctx context.Context, k snapshotKey, overwrite boo
 				return nil
 			}
 			done, id = "overwritten", old.ID
-			made.ID, made.Notes, made.CreatedAt, made.Granted, made.ToppedUp = old.ID, old.Notes, old.CreatedAt, old.Granted, old.ToppedUp
+			made.ID, made.Notes, made.CreatedAt, made.Granted, made.ToppedUp, made.WouldTopUp = old.ID, old.Notes, old.CreatedAt, old.Granted, old.ToppedUp, old.WouldTopUp
 		}
 		if err := d.table.Put(tx, made); err != nil {
 			return taken(err)

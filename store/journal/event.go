@@ -101,6 +101,7 @@ const (
 	TypeVouched  = "records.vouched"   // Records: all that were there when the journal began to vouch for them
 	TypeGranted  = "key.granted"       // the plan of the key's sheet gave a grant, or its rest expired; the postings are in Posts
 	TypeToppedUp = "key.auto_topup"    // the plan of the key's sheet added credits; the posting is in Posts
+	TypeWouldAdd = "key.would_topup"   // Data {"creditsAdded"}: the same in shadow mode, whose books alone it moves
 )
 
 // KindExpiry is the entry by which the rest of a grant ends. Books in which the

@@ -123,6 +123,15 @@ func (t *Tx) Available(a journal.Account) pricing.Credits {
 	return n + t.moved[a]
 }
 
+// Would is what an account could give in shadow mode's books; false outside of
+// shadow mode.
+func (t *Tx) Would(a journal.Account) (pricing.Credits, bool) {
+	if t.b.would == nil {
+		return 0, false
+	}
+	return t.b.would.of(a).available(), true
+}
+
 // Balance is what an account has, what is promised included, with the entries
 // appended so far.
 func (t *Tx) Balance(a journal.Account) pricing.Credits {

@@ -75,8 +75,11 @@ func (s *State) foldEvent(e *journal.Event) {
 			s.spend(p.From, p.Amount, e)
 		}
 	}
-	if e.Type == journal.TypeRefund {
+	switch e.Type {
+	case journal.TypeRefund:
 		s.foldRefund(e)
+	case journal.TypeWouldAdd:
+		s.foldWouldAdd(e)
 	}
 	if e.Hold == nil {
 		return
@@ -86,6 +89,14 @@ func (s *State) foldEvent(e *journal.Event) {
 		s.put(&hold{Hold: *e.Hold, seq: e.Seq})
 	case journal.TypeCommit, journal.TypeRelease:
 		s.lift(e.Hold.ID)
+	}
+}
+
+// foldWouldAdd tops up a key in books in which credits only would move.
+func (s *State) foldWouldAdd(e *journal.Event) {
+	var d struct{ CreditsAdded pricing.Credits }
+	if s.would && json.Unmarshal(e.Data, &d) == nil && d.CreditsAdded > 0 {
+		s.move(journal.Bank, journal.KeyAccount(e.Subject), d.CreditsAdded)
 	}
 }
 
