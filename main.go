@@ -130,7 +130,7 @@ func (p *program) offline(ctx context.Context, w cli.Wrap) (*client.Client, func
 	log := server.NewLogger(p.world.Err, "warn", all.LogFormat, server.NewLogs(), false)
 	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Now: time.Now, Rand: rand.Reader, Log: log, Version: p.world.Version, AsLeft: true})
 	if err != nil {
-		return nil, nil, explain(err, all)
+		return nil, nil, explain(ctx, err, all)
 	}
 	return client.InProcess(s.Owner()), func() error { return s.Close(context.WithoutCancel(ctx)) }, nil
 }
@@ -198,34 +198,38 @@ func (p *program) serve(ctx context.Context, g gateway) error {
 			return err
 		}
 	}
+	for _, d := range found {
+		log.Warn(d.String())
+	}
+	var l net.Listener
+	var err error
 	if g.DryRun { // nothing is to stay
-		dir, err := os.MkdirTemp("", "paygate-dry-run")
-		if err != nil {
+		if all.StateDir, err = os.MkdirTemp("", "paygate-dry-run"); err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		all.StateDir = dir
+		defer func() { _ = os.RemoveAll(all.StateDir) }()
+	} else if l, err = server.Listen(ctx, all.Static); err != nil {
+		return explain(ctx, err, all)
 	}
 	s, err := server.New(ctx, server.Options{Static: all.Static, Config: all.Config, Load: g.load,
 		Now: g.now, Started: time.Now(), Rand: rand.Reader, Log: log, Logs: logs, Environ: p.world.Env, Version: p.world.Version, Demo: g.isDemo})
 	if err != nil {
-		return explain(err, all)
+		if l != nil {
+			_ = l.Close() // nobody has been served
+		}
+		return explain(ctx, err, all)
 	}
 	if err = cli.LeaveToken(all.StateDir, cmp.Or(s.Bootstrap(), all.AdminKey)); err == nil { // before anything else can fail: a made key is nowhere else
-		err = p.run(ctx, s, all, g, dashboard, log)
+		err = p.run(ctx, s, l, all, g, dashboard, log)
 	}
 	ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, s.Close(ended))
 }
 
-func (p *program) run(ctx context.Context, s *server.Server, all *config.All, g gateway, dashboard bool, log *slog.Logger) error {
+func (p *program) run(ctx context.Context, s *server.Server, l net.Listener, all *config.All, g gateway, dashboard bool, log *slog.Logger) error {
 	if g.DryRun {
 		return s.PriceTable(ctx, p.world.Out)
-	}
-	l, err := s.Listen(ctx)
-	if err != nil {
-		return explain(err, all)
 	}
 	url := "http://" + l.Addr().String()
 	clean, err := cli.LeaveAddress(all.StateDir, url)
@@ -251,7 +255,7 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, g 
 	}
 	if dashboard {
 		if !g.isDemo {
-			if err := p.show(ctx, s, url, g.First); err != nil {
+			if err := p.world.ShowReady(ctx, client.InProcess(s.Owner()), cli.Ready{URL: url, Admin: s.Bootstrap()}, g.First); err != nil {
 				stop()
 				return errors.Join(err, <-served)
 			}
@@ -268,20 +272,6 @@ func (p *program) run(ctx context.Context, s *server.Server, all *config.All, g 
 	return <-served
 }
 
-// show shows once, before the dashboard takes the screen, what is shown only
-// once: an admin key that was made, and at the first run an API key.
-func (p *program) show(ctx context.Context, s *server.Server, url string, isFirst bool) error {
-	ready := cli.Ready{URL: url, Admin: s.Bootstrap()}
-	if isFirst {
-		var made struct{ Key string }
-		if err := client.InProcess(s.Owner()).Do(ctx, "POST", "/keys", map[string]any{"name": "first", "credits": 100}, &made); err != nil {
-			return err
-		}
-		ready.Key = made.Key
-	}
-	return p.world.ShowReady(ctx, ready)
-}
-
 func (p *program) farewell(exit tui.Exit, url string) {
 	if exit == tui.Headless {
 		_, _ = fmt.Fprintf(p.world.Err, "serving on at %s/mcp; ctrl+c drains and stops, \"paygate attach\" opens the dashboard again\n", url)
@@ -289,13 +279,19 @@ func (p *program) farewell(exit tui.Exit, url string) {
 }
 
 // explain says what to do about errors of the start.
-func explain(err error, all *config.All) error {
+func explain(ctx context.Context, err error, all *config.All) error {
+	isTaken := errors.Is(err, syscall.EADDRINUSE)
+	if isLocked := errors.Is(err, store.ErrLocked); isLocked || isTaken {
+		if url := cli.Running(ctx, all.StateDir); url != "" {
+			return fmt.Errorf("this gateway runs already, at %s: \"paygate attach\" shows it (%w)", url, err)
+		}
+	}
 	switch {
 	case errors.Is(err, store.ErrLocked):
 		return fmt.Errorf("%w; stop it, or give this one another --state-dir", err)
 	case errors.Is(err, store.ErrCorrupt):
 		return fmt.Errorf("%w; restore a backup with \"paygate restore\"", err)
-	case errors.Is(err, syscall.EADDRINUSE):
+	case isTaken:
 		return fmt.Errorf("%s is in use: stop what listens there, or choose another --port", net.JoinHostPort(all.Host, fmt.Sprint(all.Port)))
 	}
 	return err
@@ -353,7 +349,7 @@ func (p *program) validate(file string) (lines []string, bad bool, err error) {
 }
 
 // onState runs an offline command on the state folder it names.
-func (p *program) onState(w cli.Wrap, run func(all *config.All) error) error {
+func (p *program) onState(ctx context.Context, w cli.Wrap, run func(all *config.All) error) error {
 	all, found := p.load(w)
 	if config.Failed(found) {
 		return config.Errors(found)
@@ -361,17 +357,17 @@ func (p *program) onState(w cli.Wrap, run func(all *config.All) error) error {
 	if _, err := os.Stat(filepath.Join(all.StateDir, store.FileName)); err != nil {
 		return fmt.Errorf("there is no state in %s; name its folder with --state-dir", all.StateDir)
 	}
-	return explain(run(all), all)
+	return explain(ctx, run(all), all)
 }
 
 func (p *program) doctor(ctx context.Context, w cli.Wrap, asJSON bool) error {
-	return p.onState(w, func(all *config.All) error {
+	return p.onState(ctx, w, func(all *config.All) error {
 		return server.Doctor(ctx, all.StateDir, time.Now, p.world.Out, p.world.Err, asJSON)
 	})
 }
 
 func (p *program) backup(ctx context.Context, w cli.Wrap, to string) error {
-	return p.onState(w, func(all *config.All) error { return server.Backup(ctx, all.StateDir, to) })
+	return p.onState(ctx, w, func(all *config.All) error { return server.Backup(ctx, all.StateDir, to) })
 }
 
 func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
@@ -382,16 +378,16 @@ func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
 	return server.Restore(ctx, all.StateDir, from)
 }
 
-func (p *program) compact(_ context.Context, w cli.Wrap) error {
-	return p.onState(w, func(all *config.All) error { return server.Compact(all.StateDir, p.world.Out) })
+func (p *program) compact(ctx context.Context, w cli.Wrap) error {
+	return p.onState(ctx, w, func(all *config.All) error { return server.Compact(all.StateDir, p.world.Out) })
 }
 
 func (p *program) reset(ctx context.Context, w cli.Wrap) (key string, err error) {
-	err = p.onState(w, func(all *config.All) error {
+	err = p.onState(ctx, w, func(all *config.All) error {
 		if key, err = server.ResetAdmin(ctx, all.StateDir, time.Now, rand.Reader); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(all.StateDir, cli.TokenFile), []byte(key+"\n"), 0o600)
+		return cli.LeaveToken(all.StateDir, key)
 	})
 	return key, err
 }

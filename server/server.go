@@ -261,14 +261,15 @@ func (s *Server) Servers() *upstream.Servers { return s.servers }
 // Keys are the API keys.
 func (s *Server) Keys() *keys.Directory { return s.keys }
 
-// Listen opens the configured address.
-func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
+// Listen opens the configured address. It comes before New: a gateway that
+// cannot be reached shall make no state, nor keys that are shown only once.
+func Listen(ctx context.Context, c config.Static) (net.Listener, error) {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(s.opts.Static.Host, fmt.Sprint(s.opts.Static.Port)))
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
 	if err != nil {
 		return nil, err
 	}
-	return netutil.LimitListener(l, s.opts.Static.MaxConnections), nil
+	return netutil.LimitListener(l, c.MaxConnections), nil
 }
 
 // Run serves until ctx ends, then lets the calls under way finish. It returns

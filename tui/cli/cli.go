@@ -96,7 +96,7 @@ func (w *World) code(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil, errors.Is(err, errLeft):
 		return ExitInterrupted
 	case errors.As(err, &rail):
 		return ExitGuardrail
@@ -104,23 +104,6 @@ func (w *World) code(ctx context.Context, err error) int {
 		return ExitUsage
 	}
 	return w.Exit(err)
-}
-
-func (w *World) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "paygate",
-		Short: "Put a price on any MCP server",
-		Long: "PayGate stands between agents and an MCP server: it checks each agent's API key, charges its credits for every call,\n" +
-			"and shows in this terminal what happens. Without a command it starts with ./paygate.json.",
-		Example: "  paygate wrap --server \"npx -y @modelcontextprotocol/server-filesystem .\" --price 2\n" +
-			"  paygate keys create --name first --credits 100\n  paygate demo",
-		SilenceUsage: true, SilenceErrors: true,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return w.first(cmd.Context()) },
-	}
-	root.AddCommand(w.wrap(), w.validate(), w.doctor(), w.backup(), w.restore(), w.compact(), w.admin(), w.demo(), w.demoTool(), w.initialize(),
-		w.attach(), w.connect(), w.call(), w.calls(), w.keys(), w.credits(), w.servers(), w.prices(), w.mode(), w.shadow(), w.logs(), w.version())
-	return root
 }
 
 func (w *World) version() *cobra.Command {
@@ -197,15 +180,6 @@ func serving(ctx context.Context, dir string) string {
 	}
 	_ = conn.Close()
 	return address
-}
-
-// ownFile is the configuration file that is used when none is named; "" if
-// there is none.
-func (w *World) ownFile() string {
-	if _, err := os.Stat(ConfigFile); err != nil || w.env("PAYGATE_CONFIG") != "" {
-		return ""
-	}
-	return ConfigFile
 }
 
 func first(texts ...string) string {

@@ -2,15 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"paygate/server/api/client"
 )
 
 // LogFile is where a gateway in the background writes its log, in its state
@@ -31,14 +31,12 @@ func (w *World) detach(ctx context.Context, dir string) error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the child has its own
+	if url := Running(ctx, dir); url != "" {
+		return fmt.Errorf("this gateway runs already, at %s: \"paygate attach\" shows it", url)
+	}
 	address := filepath.Join(dir, AddressFile)
-	if url, err := os.ReadFile(address); err == nil {
-		if client.New(strings.TrimSpace(string(url)), "").Do(ctx, "GET", "/health", nil, nil) == nil {
-			return fmt.Errorf("a gateway runs on %s already; \"paygate attach\" shows it", dir)
-		}
-		if err := os.Remove(address); err != nil { // it was killed and could not
-			return err
-		}
+	if err := os.Remove(address); err != nil && !errors.Is(err, fs.ErrNotExist) { // one that was killed could not
+		return err
 	}
 	args := slices.DeleteFunc(slices.Clone(w.Args), func(a string) bool { return a == "--detach" || a == "--detach=true" })
 	cmd := exec.Command(self, append(args, "--headless")...)

@@ -133,7 +133,7 @@ func (w *World) table(head string, rows func(row func(cells ...any))) {
 }
 
 func (w *World) keys() *cobra.Command {
-	cmd, r := group("keys", "API keys")
+	cmd, r := group("keys", "Make, limit, suspend and revoke API keys")
 	cmd.AddCommand(w.keysCreate(r), w.keysList(r))
 	simple := func(use, short, path string, extra func(args []string) map[string]any, args int) {
 		cmd.AddCommand(w.action(r, use, short, cobra.ExactArgs(args), func(ctx context.Context, c *client.Client, args []string) error {
@@ -281,7 +281,7 @@ func state1(k api.KeyRow) string {
 }
 
 func (w *World) credits() *cobra.Command {
-	cmd, r := group("credits", "Credits of keys")
+	cmd, r := group("credits", "Add and move the credits of keys")
 	note := ""
 	add := w.action(r, "add KEY CREDITS", "Add credits to a key", cobra.ExactArgs(2), func(ctx context.Context, c *client.Client, args []string) error {
 		var out struct {

@@ -105,7 +105,7 @@ func (w *World) compact() *cobra.Command {
 }
 
 func (w *World) admin() *cobra.Command {
-	cmd := &cobra.Command{Use: "admin", Short: "Admin keys"}
+	cmd := &cobra.Command{Use: "admin", Short: "Replace a lost admin key"}
 	reset := &cobra.Command{Use: "reset", Short: "Replace a lost admin key, with the gateway stopped", Args: cobra.NoArgs}
 	s := w.state(reset)
 	reset.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -138,19 +138,31 @@ func (w *World) demoTool() *cobra.Command {
 
 func (w *World) initialize() *cobra.Command {
 	file := ConfigFile
-	cmd := &cobra.Command{Use: "init", Short: "Write a configuration file to begin with", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		if _, err := os.Stat(file); err == nil {
-			return fmt.Errorf("%s is there already; remove it, or name another with --config", file)
-		}
-		if w.Terminal {
-			return w.wizard(cmd.Context(), file)
-		}
-		if err := writeConfig(file, answers{command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem", "."}, price: 1}); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(w.Out, "wrote %s; edit it, then run \"paygate wrap --config %s\"\n", file, file)
-		return err
-	}}
+	cmd := &cobra.Command{Use: "init", Short: "Write a configuration file to begin with", Example: "  paygate init\n  paygate init --config shop/paygate.json",
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := os.Stat(file); err == nil {
+				return fmt.Errorf("%s is there already; remove it, or name another with --config", file)
+			}
+			if other := besides(file); other != "" {
+				return fmt.Errorf("%s is there already; remove it first, or one of the two would be forgotten", other)
+			}
+			a := answers{command: []string{"npx", "-y", "@modelcontextprotocol/server-filesystem", "."}, price: 1}
+			if w.Terminal {
+				var err error
+				if a, err = w.questions(cmd.Context(), file, "Write"); err != nil {
+					return err
+				}
+			}
+			if err := writeConfig(file, a); err != nil {
+				return err
+			}
+			start := "paygate"
+			if file != ConfigFile {
+				start += " --config " + file
+			}
+			w.say("wrote %s; \"%s\" starts with it", file, start)
+			return nil
+		}}
 	cmd.Flags().StringVarP(&file, "config", "c", ConfigFile, "the file")
 	return cmd
 }

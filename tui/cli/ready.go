@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"paygate/server/api"
+	"paygate/server/api/client"
 )
 
 // Ready is what is shown once before the dashboard.
@@ -15,8 +18,15 @@ type Ready struct {
 }
 
 // ShowReady prints keys that are shown only once, and how clients reach the
-// gateway, and waits for Enter. It prints nothing when there is nothing new.
-func (w *World) ShowReady(ctx context.Context, r Ready) error {
+// gateway, and waits for Enter. A first API key is made if there is none. It
+// prints nothing when there is nothing new.
+func (w *World) ShowReady(ctx context.Context, c *client.Client, r Ready, isFirst bool) error {
+	if isFirst {
+		var err error
+		if r.Key, err = firstKey(ctx, c); err != nil {
+			return err
+		}
+	}
 	if r.Admin == "" && r.Key == "" {
 		return nil
 	}
@@ -27,7 +37,7 @@ func (w *World) ShowReady(ctx context.Context, r Ready) error {
 		b.WriteString("  The command line on this machine finds it in the state folder.\n\n")
 	}
 	if r.Key != "" {
-		fmt.Fprintf(&b, "  First API key, shown only now, with 100 credits: %s\n\n", r.Key)
+		fmt.Fprintf(&b, "  First API key, shown only now, with %d credits: %s\n\n", firstCredits, r.Key)
 		b.WriteString(clients(r.URL+"/mcp", r.Key))
 	}
 	b.WriteString("  Enter opens the dashboard ")
@@ -46,6 +56,19 @@ func (w *World) ShowReady(ctx context.Context, r Ready) error {
 		return ctx.Err()
 	}
 }
+
+// firstKey makes an API key if the gateway has none.
+func firstKey(ctx context.Context, c *client.Client) (string, error) {
+	var there api.KeyPage
+	if err := c.Do(ctx, "GET", "/keys?limit=1", nil, &there); err != nil || there.Total > 0 {
+		return "", err
+	}
+	var made struct{ Key string }
+	err := c.Do(ctx, "POST", "/keys", map[string]any{"name": "first", "credits": firstCredits}, &made)
+	return made.Key, err
+}
+
+const firstCredits = 100
 
 // clients are configurations to paste.
 func clients(url, key string) string {

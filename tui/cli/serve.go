@@ -15,7 +15,7 @@ import (
 // The commands for servers and prices.
 
 func (w *World) servers() *cobra.Command {
-	cmd, r := group("servers", "MCP servers behind the gateway")
+	cmd, r := group("servers", "List, add, restart and remove MCP servers")
 	r.running = true
 	show := func(out struct{ Servers []api.Server }) error {
 		return w.show(r, out.Servers, func() {
@@ -63,7 +63,7 @@ func (w *World) servers() *cobra.Command {
 }
 
 func (w *World) prices() *cobra.Command {
-	cmd, r := group("prices", "Prices of tools")
+	cmd, r := group("prices", "Show and set the prices of tools")
 	show := func(out api.Prices) error {
 		return w.show(r, out, func() {
 			w.table("TOOL\tPER CALL\tKB IN\tKB OUT\tCALLS/H", func(row func(...any)) {

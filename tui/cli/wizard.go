@@ -5,19 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	neturl "net/url"
 	"os"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
 	"charm.land/huh/v2"
 )
 
 // answers are what the first run has asked.
 type answers struct {
+	isDemo  bool
 	command []string // program and arguments
 	url     string
 	env     map[string]string
@@ -31,70 +30,125 @@ const (
 	byDemo    = "demo"
 )
 
+// errLeft means that the person has left the questions.
+var errLeft = errors.New("left; nothing was written")
+
 // wizard is the first run: it asks what to put a price on, writes the file at
 // the end, and starts. Nothing is written before.
-func (w *World) wizard(ctx context.Context, file string) error {
-	what, command, url, price, mode, start := byCommand, "npx -y @modelcontextprotocol/server-filesystem .", "", "1", "shadow", true
+func (w *World) wizard(ctx context.Context, wrap Wrap) error {
+	wrap.File = first(wrap.File, ConfigFile)
+	a, err := w.questions(ctx, wrap.File, "Start")
+	if err != nil {
+		return err
+	}
+	if a.isDemo {
+		return w.Demo(ctx, false, "0")
+	}
+	if err := writeConfig(wrap.File, a); err != nil {
+		return err
+	}
+	w.say("wrote %s", wrap.File)
+	return w.start(ctx, wrap)
+}
+
+// questions asks; then says what comes after the last one.
+func (w *World) questions(ctx context.Context, file, then string) (answers, error) {
+	what, command, url, price, mode, isSure := byCommand, "npx -y @modelcontextprotocol/server-filesystem .", "", "1", "shadow", true
 	found := findServers(w.home())
 	options := []huh.Option[string]{huh.NewOption("A command that starts an MCP server", byCommand), huh.NewOption("The URL of one that runs", byURL)}
 	for i, f := range found {
-		options = append(options, huh.NewOption(fmt.Sprintf("%s, from %s", f.name, f.file), strconv.Itoa(i)))
+		options = append(options, huh.NewOption(f.String(), strconv.Itoa(i)))
 	}
-	options = append(options, huh.NewOption("The demo, to look around", byDemo))
+	if then == "Start" {
+		options = append(options, huh.NewOption("The demo, to look around first; it writes nothing", byDemo))
+	}
+	back := &goingBack{}
+	step := func(n int, name string, fields ...huh.Field) *huh.Group {
+		return huh.NewGroup(fields...).Title(fmt.Sprintf("PayGate, first run · %d of 3 · %s", n, name)).Description("Nothing is written before the end. esc goes back, ctrl+c leaves.\n")
+	}
 	form := huh.NewForm(
-		huh.NewGroup(huh.NewSelect[string]().Title("What shall have a price?").Options(options...).Value(&what)),
-		huh.NewGroup(huh.NewInput().Title("Command").Description("as you would type it in a shell").Value(&command).Validate(func(s string) error {
-			words, err := w.Split(s)
-			if err != nil {
-				return err
-			}
-			return w.Find(words[0])
-		})).WithHideFunc(func() bool { return what != byCommand }),
-		huh.NewGroup(huh.NewInput().Title("URL").Placeholder("https://mcp.example.com/mcp").Value(&url).Validate(aURL)).WithHideFunc(func() bool { return what != byURL }),
-		huh.NewGroup(
-			huh.NewSelect[string]().Title("Should calls cost something from the start?").Options(
-				huh.NewOption("Shadow   watch real calls and see what they would cost; nothing is charged", "shadow"),
-				huh.NewOption("Live     charge from the first call; a key without credits is refused", "live")).Value(&mode),
-			huh.NewInput().Title("Credits for a call").Description("of a tool without a price of its own").Value(&price).Validate(aPrice),
-			huh.NewConfirm().Title("Write "+file+" and start?").Description("nothing has been written yet").Affirmative("Start").Negative("Leave").Value(&start),
+		step(1, "what", huh.NewSelect[string]().Title("What shall have a price?").Options(options...).Value(&what)),
+		step(2, "where", huh.NewInput().Title("Command").Description("as you would type it in a shell").Value(&command).Validate(back.unless(w.aCommand))).
+			WithHideFunc(func() bool { return what != byCommand }),
+		step(2, "where", huh.NewInput().Title("URL").Placeholder("https://mcp.example.com/mcp").Value(&url).Validate(back.unless(aURL))).
+			WithHideFunc(func() bool { return what != byURL }),
+		step(3, "how", huh.NewSelect[string]().Title("Should calls cost something from the start?").Options(
+			huh.NewOption("Shadow   watch what calls would cost; nothing is charged", "shadow"),
+			huh.NewOption("Live     charge from the first call", "live")).Value(&mode),
+			huh.NewInput().Title("Credits for a call").Description("of a tool without a price of its own; all of this can be changed later").Value(&price).Validate(back.unless(aPrice)),
+			huh.NewConfirm().Title("Write ./"+strings.TrimPrefix(file, "./")+"?").Affirmative(then).Negative("Leave").Value(&isSure),
 		).WithHideFunc(func() bool { return what == byDemo }),
-	).WithInput(w.In).WithOutput(w.Out).WithAccessible(w.env("ACCESSIBLE") != "")
-	if err := form.RunWithContext(ctx); err != nil {
-		if errors.Is(err, huh.ErrUserAborted) {
-			return context.Canceled
-		}
-		return err
+	).WithInput(w.In).WithOutput(w.Out).WithAccessible(w.env("ACCESSIBLE") != "").WithProgramOptions(tea.WithFilter(back.filter))
+	err := form.RunWithContext(ctx)
+	switch {
+	case errors.Is(err, huh.ErrUserAborted), ctx.Err() != nil, err == nil && !isSure:
+		return answers{}, errLeft
+	case err != nil:
+		return answers{}, err
 	}
-	if what == byDemo {
-		return w.Demo(ctx, false, "0")
-	}
-	if !start {
-		return nil
-	}
-	a := answers{shadow: mode == "shadow"}
-	a.command, _ = w.Split(command)              // the form has split it before
-	a.price, _ = strconv.ParseInt(price, 10, 64) // aPrice has read it
+	a := answers{isDemo: what == byDemo, shadow: mode == "shadow"}
+	a.price, _ = strconv.ParseInt(strings.TrimSpace(price), 10, 64) // aPrice has read it
 	switch i, err := strconv.Atoi(what); {
 	case err == nil:
 		a.command, a.url, a.env = found[i].command, found[i].url, found[i].env
 	case what == byURL:
-		a.command, a.url = nil, url
+		a.url = strings.TrimSpace(url)
+	case aURL(command) == nil:
+		a.url = strings.TrimSpace(command)
+	default:
+		a.command, _ = w.Split(command) // aCommand has split it
 	}
-	if err := writeConfig(file, a); err != nil {
+	return a, nil
+}
+
+// goingBack lets a person go back from a field with a mistake in it: the form
+// would hold them there.
+type goingBack struct{ is bool }
+
+func (g *goingBack) filter(_ tea.Model, msg tea.Msg) tea.Msg {
+	if k, ok := msg.(tea.KeyPressMsg); ok {
+		if k.Code == tea.KeyEscape {
+			k = tea.KeyPressMsg{Code: tea.KeyTab, Mod: tea.ModShift}
+		}
+		g.is = k.String() == "shift+tab"
+		return k
+	}
+	return msg
+}
+
+func (g *goingBack) unless(check func(string) error) func(string) error {
+	return func(s string) error {
+		if g.is {
+			return nil
+		}
+		return check(s)
+	}
+}
+
+func (w *World) aCommand(s string) error {
+	if aURL(s) == nil { // the other question's answer is as good
+		return nil
+	}
+	words, err := w.Split(s)
+	if err != nil {
 		return err
 	}
-	return w.Wrap(ctx, Wrap{File: file, First: true})
+	if err := w.Find(words[0]); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "MCP server: "))
+	}
+	return nil
 }
 
 func aURL(s string) error {
-	if strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") {
-		return nil
+	u, err := neturl.Parse(strings.TrimSpace(s))
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("write it whole, such as https://mcp.example.com/mcp")
 	}
-	return errors.New("a URL begins with http:// or https://")
+	return nil
 }
 
 func aPrice(s string) error {
-	if n, err := strconv.ParseInt(s, 10, 64); err != nil || n < 0 || n > 1_000_000_000 {
+	if n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64); err != nil || n < 0 || n > 1_000_000_000 {
 		return errors.New("a whole number of credits, 0 or more")
 	}
 	return nil
@@ -124,64 +178,3 @@ func writeConfig(file string, a answers) error {
 	_, err = f.Write(append(text, '\n'))
 	return errors.Join(err, f.Close())
 }
-
-// known is a server that another program's configuration names.
-type known struct {
-	name, file string
-	command    []string
-	url        string
-	env        map[string]string
-}
-
-// findServers looks into the configurations of clients that people have.
-func findServers(home string) []known {
-	files := []string{".mcp.json", filepath.Join(".cursor", "mcp.json"), filepath.Join(".vscode", "mcp.json")}
-	if home != "" {
-		files = append(files, filepath.Join(home, ".cursor", "mcp.json"))
-		switch runtime.GOOS {
-		case "darwin":
-			files = append(files, filepath.Join(home, "Library", "Application Support", "Claude", "claude_desktop_config.json"))
-		case "windows":
-			files = append(files, filepath.Join(home, "AppData", "Roaming", "Claude", "claude_desktop_config.json"))
-		default:
-			files = append(files, filepath.Join(home, ".config", "Claude", "claude_desktop_config.json"))
-		}
-	}
-	var out []known
-	for _, file := range files {
-		if text, err := os.ReadFile(file); err == nil {
-			out = append(out, serversIn(file, text)...)
-		}
-	}
-	return out
-}
-
-// serversIn reads "mcpServers" (or "servers", as VS Code calls them).
-func serversIn(file string, text []byte) []known {
-	type entry struct {
-		Command string
-		Args    []string
-		URL     string
-		Env     map[string]string
-	}
-	var config struct {
-		MCPServers map[string]entry `json:"mcpServers"`
-		Servers    map[string]entry `json:"servers"`
-	}
-	if json.Unmarshal(text, &config) != nil {
-		return nil
-	}
-	var out []known
-	for _, servers := range []map[string]entry{config.MCPServers, config.Servers} {
-		for _, name := range sortedNames(servers) {
-			s := servers[name]
-			if s.Command == "" && s.URL == "" || s.Command == "paygate" {
-				continue
-			}
-			out = append(out, known{name: name, file: file, command: append([]string{s.Command}, s.Args...), url: s.URL, env: s.Env})
-		}
-	}
-	return out
-}
-
-func sortedNames[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -37,13 +35,11 @@ func (w *World) wrap() *cobra.Command {
 			if err := f.collect(cmd.Flags()); err != nil {
 				return err
 			}
-			if f.wrap.Detach {
-				return w.detach(cmd.Context(), w.StateDir(f.wrap))
-			}
-			return w.Wrap(cmd.Context(), f.wrap)
+			return w.start(cmd.Context(), f.wrap)
 		},
 	}
 	f.register(cmd.Flags())
+	w.showing(cmd.Flags(), &f.wrap)
 	return cmd
 }
 
@@ -54,11 +50,6 @@ func (f *wrapFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.prices, "tool-price", nil, "price of one tool, as name:credits; several with commas")
 	fs.StringArrayVar(&f.imports, "import-key", nil, "API key to know from the start, as pg_…:credits")
 	fs.StringArrayVar(&f.headers, "header", nil, "header for the remote server, as Name: value")
-	fs.BoolVar(&f.wrap.Headless, "headless", false, "no dashboard: log lines")
-	fs.BoolVar(&f.wrap.Detach, "detach", false, "start in the background; \"paygate attach\" finds it")
-	fs.BoolVar(&f.wrap.DryRun, "dry-run", false, "discover the tools, print what they would cost, and end")
-	fs.BoolVar(&f.wrap.ASCII, "ascii", false, "draw the dashboard without characters beyond ASCII")
-	fs.StringVar(&f.wrap.Theme, "theme", "", "colours of the dashboard: dark or light (default: ask the terminal)")
 	texts := func(flag, setting, usage string) {
 		f.set[setting] = fs.String(flag, "", usage)
 	}
@@ -218,20 +209,4 @@ func jsonOf(v any) string {
 		return ""
 	}
 	return string(text)
-}
-
-// ConfigFile is what paygate looks for when it is started without a command.
-const ConfigFile = "paygate.json"
-
-// first is paygate without a command: it starts with the file that is there,
-// or asks what to put a price on.
-func (w *World) first(ctx context.Context) error {
-	file := first(w.env("PAYGATE_CONFIG"), ConfigFile)
-	if _, err := os.Stat(file); err == nil {
-		return w.Wrap(ctx, Wrap{File: file, Headless: !w.Terminal})
-	}
-	if !w.Terminal {
-		return usage("there is no %s here and no terminal to ask at; say what to serve: paygate wrap --server COMMAND", file)
-	}
-	return w.wizard(ctx, file)
 }
