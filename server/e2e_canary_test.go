@@ -189,3 +189,74 @@ func TestWhatACanaryTakesADayIsBounded(t *testing.T) {
 	}
 	t.Fatal("nine in ten keys pay, and none of five does")
 }
+
+// Credits that come while a key is in the canary, by hand or by its plan, change
+// neither what goes back to it nor what the guard of top-ups sees.
+func TestCreditsThatComeDuringACanaryDoNotConfuseIt(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	const plan = "plans: {auto: {auto_topup: {below: 5, add: 10, max: 2/day}}}"
+	g.candidate("two", "defaults: {per_call: 2}\n"+plan) // live
+	g.call(g.key(nil).Key, "echo", nil)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "two", "override": []string{"all"}}, nil, http.StatusOK)
+	keys, given := make([]key, 24), map[string]int64{}
+	for i := range keys {
+		keys[i] = g.key(map[string]any{"plan": "auto", "credits": 10})
+		given[keys[i].ID] = 10
+	}
+	g.candidate("five", "defaults: {per_call: 5}\n"+plan)
+	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "five", "canary": 50, "override": []string{"all"}}, nil, http.StatusOK)
+	calls, dear, dry := map[string]int64{}, map[string]bool{}, 0
+	for i, k := range keys {
+		dear[k.ID] = g.told(k, "echo") == 5
+		if i%4 == 0 {
+			g.do("POST", "/topup", map[string]any{"key": k.ID, "credits": 50}, nil, http.StatusOK)
+			given[k.ID] += 50
+		}
+	}
+	if g.state("five") != "canary" {
+		t.Fatal("it is taken back though nothing has happened")
+	}
+	for range 8 {
+		for _, k := range keys {
+			switch a := g.call(k.Key, "echo", nil); a.reason() {
+			case "":
+				calls[k.ID]++
+			case "insufficient_credits":
+				dry++
+			default:
+				t.Fatalf("%+v", a)
+			}
+		}
+	}
+	g.until("the keys whose top-ups are used up are seen", func() bool { return g.state("five") == "rolled_back" })
+	if text := g.page("/audit?types=shadow.rolled_back", "X-Admin-Key", adminKey); dry == 0 || !strings.Contains(text, "topUpFailures is 0.") {
+		t.Errorf("%d refusals; why: %s", dry, text)
+	}
+	var trail struct {
+		Events []struct {
+			Metadata struct{ KeyMasked string }
+		}
+	}
+	g.do("GET", "/audit?types=key.auto_topup&limit=200", nil, &trail, http.StatusOK)
+	topped := int64(10 * len(trail.Events))
+	want, before := int64(0), int64(0)
+	for _, k := range keys {
+		if before += g.account(k).Credits; dear[k.ID] {
+			want += 3 * calls[k.ID]
+		}
+	}
+	g.takeBack(keys, want)
+	have, spent, issued := int64(0), int64(0), topped
+	for _, k := range keys {
+		a := g.account(k)
+		have, spent, issued = have+a.Credits, spent+a.Spent, issued+given[k.ID]
+		if a.Spent != 2*calls[k.ID] {
+			t.Errorf("after the make-good a key has spent %d in %d calls", a.Spent, calls[k.ID])
+		}
+	}
+	if have+spent != issued || have != before+want {
+		t.Errorf("%d with keys, %d spent, %d issued; %d before, %d given back", have, spent, issued, before, want)
+	}
+	g.prove()
+}

@@ -24,6 +24,15 @@ func TestPlansGrantOnceAndBoundTheirKeys(t *testing.T) {
 	t.Parallel()
 	g := start(t, nil)
 	var free key
+	if out, code := g.command("keys", "create", "--name", "x", "--plan", "fre", "--url", g.url, "--admin-key", adminKey); code != 1 || !strings.Contains(out, "no price sheet has plans") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	g.candidate("plans", plansSheet)
+	var no struct{ Error string }
+	g.do("POST", "/keys", map[string]any{"name": "x", "plan": "fre"}, &no, http.StatusBadRequest)
+	if !strings.Contains(no.Error, `no plan "fre"; the price sheets have auto, free, pro`) {
+		t.Errorf("a plan that is a mistake: %s", no.Error)
+	}
 	out, code := g.command("keys", "create", "--name", "free", "--plan", "free", "--json", "--url", g.url, "--admin-key", adminKey)
 	if code != 0 || !strings.Contains(out, "no plan") {
 		t.Fatalf("exit %d, and no word that no price has the plan yet:\n%s", code, out)
@@ -33,7 +42,7 @@ func TestPlansGrantOnceAndBoundTheirKeys(t *testing.T) {
 	free = made.Keys[0]
 	secret := field(out, "key")
 	free.Key = secret
-	g.candidate("plans", plansSheet)
+	g.do("POST", "/keys/plan", map[string]any{"key": free.ID, "plan": "prro"}, nil, http.StatusBadRequest)
 	g.call(secret, "echo", nil)
 	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "plans", "override": []string{"all"}}, nil, http.StatusOK)
 	g.until("the grant comes", func() bool { return g.account(free).Credits == 98+500 })
@@ -73,8 +82,8 @@ func (g *gateway) bounded(secret string, want []string) {
 func TestPricesByPlanGroupAndTagAndTopUpsByItself(t *testing.T) {
 	t.Parallel()
 	g := start(t, nil)
-	keys := map[int64]key{2: g.key(nil), 1: g.key(map[string]any{"plan": "pro"}), 3: g.key(map[string]any{"group": "partners"}), 4: g.key(map[string]any{"tags": map[string]string{"team": "research"}})}
 	g.candidate("plans", plansSheet)
+	keys := map[int64]key{2: g.key(nil), 1: g.key(map[string]any{"plan": "pro"}), 3: g.key(map[string]any{"group": "partners"}), 4: g.key(map[string]any{"tags": map[string]string{"team": "research"}})}
 	for _, k := range keys {
 		g.call(k.Key, "echo", nil)
 	}

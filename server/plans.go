@@ -2,11 +2,15 @@ package server
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"paygate/pricing"
 	"paygate/server/gate"
 	"paygate/server/keys"
+	"paygate/shadow"
+	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -26,6 +30,25 @@ func (s *Server) livePlans() []pricing.Plan {
 		return w.prices.live.Plans()
 	}
 	return nil
+}
+
+// planNames are those of every sheet that a key may pay by, now or one day.
+func (s *Server) planNames() ([]string, error) {
+	names := map[string]bool{}
+	err := s.book.DB().View(func(snap *store.Snapshot) error {
+		c := &choice{named: map[string]*pricing.Sheet{}}
+		if err := c.read(snap); err != nil {
+			return err
+		}
+		candidates, err := shadow.Kept(snap)
+		for _, sheet := range slices.Concat([]*pricing.Sheet{c.live}, slices.Collect(maps.Values(c.named)), candidates) {
+			for _, p := range sheet.Plans() {
+				names[p.Name] = true
+			}
+		}
+		return err
+	})
+	return slices.Sorted(maps.Keys(names)), err
 }
 
 // plans lets a call be bounded by its key's plan: calls a minute and credits a

@@ -127,7 +127,7 @@ func (s *Server) openState(ctx context.Context) error {
 
 func (s *Server) build(ctx context.Context) error {
 	var err error
-	s.keys, err = keys.Open(keys.Options{Book: s.book, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log, Limits: s.keyLimits, Plan: s.planOf, Plans: s.livePlans, Use: s.follower})
+	s.keys, err = keys.Open(keys.Options{Book: s.book, Now: s.opts.Now, Rand: s.opts.Rand, Log: s.opts.Log, Limits: s.keyLimits, Plan: s.planOf, Plans: s.livePlans, Coming: s.planNames, Use: s.follower})
 	if err != nil {
 		return err
 	}

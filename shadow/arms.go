@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
@@ -44,8 +45,9 @@ type arms struct {
 // side is one arm: 0 pays the live prices, 1 the canary's.
 type side struct {
 	calls, errors int
-	funded        int // calls of keys whose plan tops up by itself
-	unfunded      int // of those, refused for want of credits
+	funded        int             // calls of keys whose plan tops up by itself
+	unfunded      int             // of those, refused for want of credits
+	dry           map[string]bool // keys whose latest such call was
 	charged       pricing.Credits
 	keys          map[string]int // attempts
 	tools         map[string]*toolSide
@@ -243,10 +245,7 @@ func (a *arms) see(l *Lab, c *journal.Call, canary *sheets.Canary) {
 	s.keys[c.Key]++
 	s.charged += c.Charged + c.Would
 	if l.topsUp(a, c) {
-		s.funded++
-		if c.Outcome == pricing.Denied && len(c.Reasons) > 0 && c.Reasons[0] == "insufficient_credits" {
-			s.unfunded++
-		}
+		s.fund(c)
 	}
 	if c.Outcome == pricing.Denied {
 		return
@@ -263,6 +262,24 @@ func (a *arms) see(l *Lab, c *journal.Call, canary *sheets.Canary) {
 	}
 	t.times.add(c.Took)
 	s.all.add(c.Took)
+}
+
+// fund counts a call of a key whose plan tops up by itself. A key that asks
+// again and again without credits fails once, until it has some: nobody takes a
+// canary back by asking often.
+func (s *side) fund(c *journal.Call) {
+	if s.dry == nil {
+		s.dry = map[string]bool{}
+	}
+	was := s.dry[c.Key]
+	s.dry[c.Key] = c.Outcome == pricing.Denied && slices.Contains(c.Reasons, "insufficient_credits")
+	if was && s.dry[c.Key] {
+		return
+	}
+	s.funded++
+	if s.dry[c.Key] {
+		s.unfunded++
+	}
 }
 
 // topsUp says whether the key of a call has a plan that adds credits by itself.

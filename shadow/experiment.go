@@ -33,8 +33,9 @@ type Experiment struct {
 	Refused   *Refused        `json:"refused,omitempty"` // it did not go live at its time
 	Promoted  *time.Time      `json:"promoted,omitempty"`
 	Ended     *time.Time      `json:"ended,omitempty"`
-	MadeTo    uint64          `json:"madeTo,omitempty"`   // make-good has gone so far
-	MadeGood  pricing.Credits `json:"madeGood,omitempty"` // what it gave back
+	MadeTo    uint64          `json:"madeTo,omitempty"`    // make-good has gone so far
+	MadeGood  pricing.Credits `json:"madeGood,omitempty"`  // what it gave back
+	MadeWhole bool            `json:"madeWhole,omitempty"` // nothing is left to give back
 }
 
 // The states of an experiment.

@@ -14,12 +14,21 @@ import (
 // Candidates are the sheets of the experiments that run. What they price by
 // must be recorded with every call, or they could not be shadowed.
 func Candidates(r store.Reader) ([]*pricing.Sheet, error) {
+	return candidates(r, (*Experiment).running)
+}
+
+// Kept are the candidates' sheets that run or may yet.
+func Kept(r store.Reader) ([]*pricing.Sheet, error) {
+	return candidates(r, func(e *Experiment) bool { return e.running() || e.State == Validated || e.State == InCanary })
+}
+
+func candidates(r store.Reader, which func(*Experiment) bool) ([]*pricing.Sheet, error) {
 	var out []*pricing.Sheet
 	for e, err := range table().All(r, "") {
 		if err != nil {
 			return nil, err
 		}
-		if !e.running() {
+		if !which(e) {
 			continue
 		}
 		sheet, err := sheets.Get(r, e.Candidate)

@@ -112,7 +112,8 @@ func takeBack(tx *ledger.Tx, e *Experiment, why, actor string) error {
 }
 
 // toRollBack is the experiment whose prices are charged, or whose make-good is
-// wanted: the one that was rolled back last.
+// wanted: the one that was rolled back last. A canary that came back by itself
+// is made good before anything else is taken back.
 func (l *Lab) toRollBack(makeGood bool) (*Experiment, error) {
 	all, err := l.Experiments()
 	if err != nil {
@@ -129,7 +130,7 @@ func (l *Lab) toRollBack(makeGood bool) (*Experiment, error) {
 			last = e
 		}
 	}
-	if live != nil {
+	if live != nil && (last == nil || last.MadeWhole || live.Promoted != nil && last.Ended.Before(*live.Promoted)) {
 		return live, nil
 	}
 	if last == nil {
@@ -175,9 +176,11 @@ func (l *Lab) makeGood(ctx context.Context, e *Experiment, out *RolledBackTo, ac
 		}
 	}
 	l.sum(out, list)
-	return l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
+	_, err = l.change(ctx, e.Name, func(tx *ledger.Tx, e *Experiment) error {
+		e.MadeWhole = true
 		return tx.Append(event(eventMadeGood, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, Credits: out.Total}))
 	})
+	return err
 }
 
 // sum adds up by key what is owed.

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"paygate/pricing"
@@ -121,7 +122,7 @@ func (d *Directory) newKey(in createIn) (*Key, error) {
 	if k.Name == "" {
 		k.Name = "unnamed"
 	}
-	if err := addresses(k.IPs); err != nil {
+	if err := errors.Join(addresses(k.IPs), d.knownPlan(k.Plan)); err != nil {
 		return nil, err
 	}
 	return k, nil

@@ -34,6 +34,9 @@ type Options struct {
 	Plan func(*Terms) *pricing.Plan
 	// Plans are those of the live prices.
 	Plans func() []pricing.Plan
+	// Coming names those of every sheet that keys pay by or that may go live;
+	// nil: it is not known, and any name is taken.
+	Coming func() ([]string, error)
 }
 
 // Limits are what the configuration sets for keys.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"paygate/pricing"
@@ -44,6 +46,9 @@ func (d *Directory) setPlan(ctx context.Context, in planIn) (planOut, error) {
 		return planOut{}, err
 	}
 	plan := cutText(in.Plan, mostTag)
+	if err := d.knownPlan(plan); err != nil {
+		return planOut{}, err
+	}
 	k, err = d.change(ctx, k.ID, func(tx *ledger.Tx, k *Key) (*journal.Event, error) {
 		if k.Plan == plan {
 			return nil, nil
@@ -68,8 +73,23 @@ func (d *Directory) setPlan(ctx context.Context, in planIn) (planOut, error) {
 	return planOut{plan, int64(d.opts.Book.Key(k.ID).Credits), message}, nil
 }
 
-// unknownPlan warns of a plan that the key's price sheet does not have: it does
-// nothing until one goes live that has it.
+// knownPlan refuses a plan that no sheet has: the name is a mistake.
+func (d *Directory) knownPlan(name string) error {
+	if name == "" || d.opts.Coming == nil {
+		return nil
+	}
+	names, err := d.opts.Coming()
+	if err != nil || slices.Contains(names, name) {
+		return err
+	}
+	if len(names) == 0 {
+		return api.BadRequest("There is no plan %q: no price sheet has plans. Keep one that has it first (paygate shadow new), or leave plan out", name)
+	}
+	return api.BadRequest("There is no plan %q; the price sheets have %s", name, strings.Join(names, ", "))
+}
+
+// unknownPlan warns of a plan that the key's price sheet does not have, but a
+// candidate: it does nothing until that goes live.
 func (d *Directory) unknownPlan(k *Key) string {
 	if k.Plan == "" || d.opts.Plan(k.terms()) != nil {
 		return ""

@@ -44,7 +44,7 @@ func (o *office) begin() {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	if o.book, err = ledger.Open(db, ledger.Options{Now: o.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour}); err != nil {
+	if o.book, err = ledger.Open(db, ledger.Options{Now: o.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour, Tables: keys.Tables()}); err != nil {
 		o.t.Fatal(err)
 	}
 	o.Directory, err = keys.Open(keys.Options{Book: o.book, Now: o.now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler), Plan: func(t *keys.Terms) *pricing.Plan {

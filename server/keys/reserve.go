@@ -132,12 +132,16 @@ func (d *Directory) commit(ctx context.Context, in reservationIn) (commitOut, er
 	})
 }
 
-// release gives back what was reserved.
+// release gives back what was reserved; a revoked key can do nothing with it.
 func (d *Directory) release(ctx context.Context, in reservationIn) (releaseOut, error) {
-	return once(ctx, d, func(tx *ledger.Tx, a api.Actor) (releaseOut, error) {
+	out, err := once(ctx, d, func(tx *ledger.Tx, a api.Actor) (releaseOut, error) {
 		h, _, err := d.endHold(tx, in, a, journal.TypeRelease)
 		return releaseOut{d.reservation(h)}, err
 	})
+	if k := d.Get(out.Released.KeyID); err != nil || k == nil || !k.Revoked {
+		return out, err
+	}
+	return out, d.writeOff(ctx, out.Released.KeyID)
 }
 
 // endHold ends a reservation, and says what balance it leaves.

@@ -25,10 +25,11 @@ func (d *Directory) PlansChanged() {
 const keysATime = 50
 
 // KeepPlans gives every key what its plan owes it, at the begin of each period
-// and when prices change, until ctx ends.
+// and when prices change, and writes off what revoked keys are left with, until
+// ctx ends.
 func (d *Directory) KeepPlans(ctx context.Context) error {
 	for {
-		if err := d.TurnAll(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
+		if err := errors.Join(d.TurnAll(ctx), d.WriteOff(ctx)); err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
 			return err
 		}
 		now := d.opts.Now().UTC()
