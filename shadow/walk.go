@@ -114,42 +114,62 @@ const mostSteps = 2048
 // ahead is how many blocks are read before they are needed.
 const ahead = 8
 
+// reading is a block that was read ahead.
+type reading struct {
+	block  *journal.Block
+	digest [sha256.Size]byte
+}
+
 // blocks calls fn with every block above last, in order, until it fails or ctx
-// ends. Another goroutine reads ahead; it has ended when blocks returns.
+// ends. Another goroutine reads ahead; it has ended when blocks returns. The
+// memory of a block is used again when fn has seen the one after it: by then no
+// candidate is busy with it.
 func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Size]byte) error) error {
-	type read struct {
-		block  *journal.Block
-		digest [sha256.Size]byte
-	}
 	ctx, stop := context.WithCancel(ctx)
-	blocks, failed := make(chan read, ahead), make(chan error, 1)
-	rests := newPause(w.newest)
+	blocks, free, failed := make(chan reading, ahead), make(chan *journal.Block, ahead+4), make(chan error, 1)
 	go func() {
 		defer close(blocks)
-		failed <- journal.Blocks(ctx.Done(), w.db, w.last, func(raw []byte) (bool, error) {
-			block, err := journal.Decode(raw)
-			if err != nil {
-				return false, err
-			}
-			select {
-			case blocks <- read{block, sha256.Sum256(raw)}:
-				rests.after(ctx, len(block.Acts))
-				return true, nil
-			case <-ctx.Done():
-				return false, nil
-			}
-		})
+		failed <- w.read(ctx, blocks, free)
 	}()
 	var err error
+	var before *journal.Block
 	for b := range blocks {
 		if err = fn(b.block, b.digest); err != nil || ctx.Err() != nil {
 			break
 		}
+		if before != nil {
+			free <- before
+		}
+		before = b.block
 	}
 	stop()
 	for range blocks { // until the reader has ended
 	}
 	return errors.Join(err, <-failed)
+}
+
+// read decodes block after block, into free ones if there are any.
+func (w *walker) read(ctx context.Context, to chan<- reading, free <-chan *journal.Block) error {
+	var decoder journal.Decoder
+	rests := newPause(w.newest)
+	return journal.Blocks(ctx.Done(), w.db, w.last, func(raw []byte) (bool, error) {
+		var block *journal.Block
+		select {
+		case block = <-free:
+		default:
+			block = &journal.Block{}
+		}
+		if err := decoder.Decode(raw, block); err != nil {
+			return false, err
+		}
+		select {
+		case to <- reading{block, sha256.Sum256(raw)}:
+			rests.after(ctx, len(block.Acts))
+			return true, nil
+		case <-ctx.Done():
+			return false, nil
+		}
+	})
 }
 
 // pause lets a walk take no more than its share beside the calls: it rests after

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Hash chains the blocks: each carries the hash of the one before.
@@ -16,6 +17,8 @@ type Block struct {
 	First, Last uint64
 	Prev        Hash
 	Acts        []Act
+
+	memory *slabs // that a Decoder uses again; nil: none does
 }
 
 // Act is one sequence number. Exactly one of its fields is set.
@@ -104,58 +107,67 @@ func HashOf(block []byte) Hash { return sha256.Sum256(block) }
 // Decode reads a block back. Damage is an error that names the place; it never
 // panics.
 func Decode(raw []byte) (*Block, error) {
-	r, b, base, err := header(raw)
-	if err != nil {
+	b := &Block{}
+	if err := b.decode(&reader{slabs: &slabs{}}, raw); err != nil {
 		return nil, err
-	}
-	n := r.count()
-	if uint64(n) > b.Last-b.First+1 {
-		return nil, fmt.Errorf("block %d: %w: %d acts for %d numbers", b.First, errDamaged, n, b.Last-b.First+1)
-	}
-	b.Acts = make([]Act, b.Last-b.First+1)
-	for range n {
-		if err := b.act(r, base); err != nil {
-			return nil, fmt.Errorf("block %d: %w", b.First, err)
-		}
-	}
-	for i, a := range b.Acts {
-		if a.Event == nil && a.Admit == nil {
-			return nil, fmt.Errorf("block %d: %w: nothing at %d", b.First, errDamaged, b.First+uint64(i))
-		}
 	}
 	return b, nil
 }
 
-// Link reads only what chains a block: its numbers and the hash before it.
-func Link(raw []byte) (first, last uint64, prev Hash, err error) {
-	_, b, _, err := header(raw)
+func (b *Block) decode(r *reader, raw []byte) error {
+	base, err := b.header(r, raw)
 	if err != nil {
-		return 0, 0, Hash{}, err
+		return err
 	}
-	return b.First, b.Last, b.Prev, nil
+	r.dictionary()
+	if r.err != nil {
+		return r.err
+	}
+	n := r.count()
+	if uint64(n) > b.Last-b.First+1 {
+		return fmt.Errorf("block %d: %w: %d acts for %d numbers", b.First, errDamaged, n, b.Last-b.First+1)
+	}
+	clear(b.Acts)
+	b.Acts = slices.Grow(b.Acts[:0], int(b.Last-b.First+1))[:b.Last-b.First+1]
+	for range n {
+		if err := b.act(r, base); err != nil {
+			return fmt.Errorf("block %d: %w", b.First, err)
+		}
+	}
+	for i, a := range b.Acts {
+		if a.Event == nil && a.Admit == nil {
+			return fmt.Errorf("block %d: %w: nothing at %d", b.First, errDamaged, b.First+uint64(i))
+		}
+	}
+	return nil
 }
 
-func header(raw []byte) (*reader, *Block, int64, error) {
+// Link reads only what chains a block: its numbers and the hash before it.
+func Link(raw []byte) (first, last uint64, prev Hash, err error) {
+	var b Block
+	_, err = b.header(&reader{}, raw)
+	return b.First, b.Last, b.Prev, err
+}
+
+// header reads what stands before the dictionary, and gives the time that others
+// are relative to.
+func (b *Block) header(r *reader, raw []byte) (base int64, err error) {
 	if len(raw) == 0 || raw[0] != version {
-		return nil, nil, 0, fmt.Errorf("%w: not a block of version %d", errDamaged, version)
+		return 0, fmt.Errorf("%w: not a block of version %d", errDamaged, version)
 	}
-	r := &reader{b: raw[1:], slabs: &slabs{}}
-	b := &Block{First: r.uint()}
+	r.b = raw[1:]
+	b.First = r.uint()
 	b.Last = b.First + r.uint()
-	base := r.int()
+	base = r.int()
 	if len(r.b) < len(b.Prev) {
 		r.fail("hash")
 	}
 	r.b = r.b[copy(b.Prev[:], r.b):]
-	r.words = make([]string, r.count())
-	for i := range r.words {
-		r.words[i] = r.text()
-	}
 	const most = 1 << 24 // acts in a block; far above any queue
 	if r.err == nil && (b.Last < b.First || b.Last-b.First >= most || b.Last-b.First > 2*uint64(len(raw))) {
 		r.fail("numbers")
 	}
-	return r, b, base, r.err
+	return base, r.err
 }
 
 // act reads one record into its place, and the admission of a call that ended
@@ -172,10 +184,10 @@ func (b *Block) act(r *reader, base int64) error {
 	var a Act
 	switch kind {
 	case actOpen:
-		a.Admit = in.call(b.First, base)
+		a.Admit = in.call(b.First, base, true)
 	case actCall:
-		c := in.call(b.First, base)
-		a.Event = in.slabs.event()
+		c := in.call(b.First, base, false)
+		a.Event = &in.slabs.events.some(1)[0]
 		*a.Event = Event{At: TimeOf(in.int() + base), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
 		b.admission(c)
 	case actEvent:

@@ -192,8 +192,14 @@ func (w *writer) limits(limits []Limit, payer Account) {
 	}
 }
 
-func (r *reader) call(first uint64, base int64) *Call {
-	c := r.slabs.call()
+// call reads a call; one that stays is used beyond its block.
+func (r *reader) call(first uint64, base int64, stays bool) *Call {
+	var c *Call
+	if stays {
+		c = new(Call)
+	} else {
+		c = &r.slabs.calls.some(1)[0]
+	}
 	flags := r.uint()
 	c.ID = r.callID()
 	if c.Key, c.Payer = r.ownPayer(); flags&ownPayer == 0 {
@@ -218,6 +224,9 @@ func (r *reader) call(first uint64, base int64) *Call {
 	c.Together = flags&isTogether != 0
 	c.Cached, c.Repeated, c.Observed = flags&isCached != 0, flags&isRepeated != 0, flags&isObserved != 0
 	r.parts(c, flags)
+	if stays {
+		c.Limits = slices.Clone(c.Limits)
+	}
 	return c
 }
 
@@ -284,7 +293,7 @@ func (r *reader) list() []string {
 }
 
 func (r *reader) limits(payer Account) []Limit {
-	out := make([]Limit, r.count())
+	out := r.slabs.limits.some(r.count())
 	for i := range out {
 		kind := Kind(r.byte())
 		if kind >= Kinds {

@@ -263,7 +263,8 @@ func (j *Journal) SeqAt(t time.Time) (uint64, error) {
 			low = mid
 			continue
 		}
-		_, b, base, err := header(raws[0])
+		var b Block
+		base, err := b.header(&reader{}, raws[0])
 		if err != nil {
 			return 0, err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -53,48 +52,8 @@ type reader struct {
 	b     []byte
 	words []string
 	err   error
-	slabs *slabs // of the block
-}
-
-// slabs give out calls and events a few at a time, and every payer's name once
-// in a block: a block is decoded with far fewer allocations. Who keeps one of
-// them keeps its slab, so slabs are small.
-type slabs struct {
-	calls  []Call
-	events []Event
-	payers []string // by the key's word
-	ids    strings.Builder
-}
-
-// id gives a call's id out of a text of several.
-func (s *slabs) id(id []byte) string {
-	if s.ids.Cap()-s.ids.Len() < len(id) {
-		s.ids = strings.Builder{}
-		s.ids.Grow(inSlab * len(id))
-	}
-	at := s.ids.Len()
-	s.ids.Write(id)
-	return s.ids.String()[at:]
-}
-
-const inSlab = 8
-
-func (s *slabs) call() *Call {
-	if len(s.calls) == 0 {
-		s.calls = make([]Call, inSlab)
-	}
-	c := &s.calls[0]
-	s.calls = s.calls[1:]
-	return c
-}
-
-func (s *slabs) event() *Event {
-	if len(s.events) == 0 {
-		s.events = make([]Event, inSlab)
-	}
-	e := &s.events[0]
-	s.events = s.events[1:]
-	return e
+	slabs *slabs   // of the block
+	known *Decoder // of many blocks; nil: each is alone
 }
 
 // ownPayer reads a key's word and gives it with its own account.
@@ -106,14 +65,12 @@ func (r *reader) ownPayer() (key, payer string) {
 		}
 		return "", string(KeyAccount(""))
 	}
-	s := r.slabs
-	if s.payers == nil {
-		s.payers = make([]string, len(r.words))
+	payer = r.slabs.payers[n-1]
+	if key = r.words[n-1]; payer == "" {
+		payer = string(KeyAccount(key))
+		r.slabs.payers[n-1] = payer
 	}
-	if key = r.words[n-1]; s.payers[n-1] == "" {
-		s.payers[n-1] = string(KeyAccount(key))
-	}
-	return key, s.payers[n-1]
+	return key, payer
 }
 
 func (r *reader) fail(what string) {
@@ -141,6 +98,19 @@ func (r *reader) int() int64 {
 	}
 	r.b = r.b[used:]
 	return n
+}
+
+// dictionary reads the words of the block.
+func (r *reader) dictionary() {
+	r.words = r.slabs.dictionary(r.count())
+	for i := range r.words {
+		if r.known == nil {
+			r.words[i] = r.text()
+			continue
+		}
+		w := r.known.word(r.bytes())
+		r.words[i], r.slabs.payers[i] = w.text, w.payer
+	}
 }
 
 // count reads how many items follow; each takes at least a byte, so a number
