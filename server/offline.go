@@ -10,21 +10,17 @@ import (
 	"paygate/store"
 )
 
-// Backup writes a backup of a state that no gateway uses into a new file.
+// Backup writes a backup of a state that no gateway uses into a new file, which
+// has its name when it is whole: half a backup is none.
 func Backup(ctx context.Context, dir, to string) error {
+	if _, err := os.Stat(to); err == nil {
+		return fmt.Errorf("%s is there already; give the backup another name with --to", to)
+	}
 	db, err := store.Open(dir, store.Options{})
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return errors.Join(err, db.Close())
-	}
-	err = errors.Join(db.Backup(ctx, f), f.Sync(), f.Close(), db.Close())
-	if err != nil {
-		err = errors.Join(err, os.Remove(to)) // half a backup is none
-	}
-	return err
+	return errors.Join(db.BackupFile(ctx, to), db.Close())
 }
 
 // Restore makes a state of a backup, in a folder that has none.

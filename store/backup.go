@@ -205,6 +205,19 @@ func (b *backupWriter) field(p []byte) {
 	b.raw(p)
 }
 
+// BackupFile is Backup into a file, which appears whole or not at all.
+func (d *DB) BackupFile(ctx context.Context, to string) error {
+	part := to + ".part"
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if err := errors.Join(d.Backup(ctx, f), f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return replace(part, to)
+}
+
 // Restore makes the state of a backup in a state folder that has none. The
 // state appears whole or not at all.
 func Restore(ctx context.Context, dir string, r io.Reader) error {

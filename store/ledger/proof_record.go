@@ -211,6 +211,9 @@ func (f *refold) refunds(ctx context.Context) error {
 func (b *Book) writeRecords(ctx context.Context, all records, generation uint32) error {
 	var lot []named
 	put := func() error {
+		if len(lot) == 0 {
+			return nil
+		}
 		return b.slice(ctx, func(tx *store.Tx) error {
 			for _, at := range lot {
 				s := all[at]
