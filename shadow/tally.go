@@ -201,12 +201,9 @@ func price(c *journal.Call, v *ledger.Verdict) pricing.Credits {
 }
 
 func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand *ledger.Verdict) {
-	at := c.At
 	if !live.Admitted {
 		t.leak(0, reasonOf(c, live), price(c, live))
-		if k.FirstDeniedLive == nil {
-			k.FirstDeniedLive = &at
-		}
+		first(&k.FirstDeniedLive, c.At)
 	}
 	if cand.Admitted {
 		k.Admitted++
@@ -216,10 +213,8 @@ func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand *ledger.Verdict) {
 	reason := reasonOf(c, cand)
 	t.DeniedBy[reason]++
 	t.leak(1, reason, price(c, cand))
-	k.denied(at)
-	if k.FirstDenied == nil {
-		k.FirstDenied = &at
-	}
+	k.denied(c.At)
+	first(&k.FirstDenied, c.At)
 	if !live.Admitted {
 		return
 	}
@@ -230,7 +225,16 @@ func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand *ledger.Verdict) {
 		t.Sole++
 	}
 	if k.Stopped == nil {
-		k.Stopped, k.Reason, k.Run = &at, reason, c.Run
+		first(&k.Stopped, c.At)
+		k.Reason, k.Run = reason, c.Run
+	}
+}
+
+// first keeps a time when there is none yet.
+func first(kept **time.Time, at time.Time) {
+	if *kept == nil {
+		own := at // at itself stays off the heap
+		*kept = &own
 	}
 }
 

@@ -36,7 +36,8 @@ func (u *underWay) put(p promise) {
 		*at = p
 		return
 	}
-	u.far[seq] = &p
+	far := p // p itself stays off the heap
+	u.far[seq] = &far
 }
 
 // take gives a call and forgets it.
