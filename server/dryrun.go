@@ -85,6 +85,9 @@ func (s *Server) dryRun(_ context.Context, in dryRunIn) (dryRunOut, error) {
 
 func (s *Server) rate(id string) rateOut {
 	limit := s.settings.Load().GlobalRateLimit
+	if t := s.keys.Terms(id); t != nil {
+		limit = t.PerMinute(limit)
+	}
 	used, frees := s.book.Window(id, "")
 	return rateOut{Limit: limit, Used: used, Remaining: max(0, limit-used), ResetInMs: frees.Milliseconds()}
 }

@@ -103,6 +103,38 @@ func TestTheRateIsExactUnderConcurrencyAndOverAKill(t *testing.T) {
 	g.prove()
 }
 
+func TestAKeysOwnRateTakesThePlaceOfTheGlobalOne(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"globalRateLimitPerMin": 2})
+	own, other := g.key(map[string]any{"rateLimit": 4}), g.key(nil)
+	g.bounded(own.Key, []string{"", "", "", "", "rate_limited"})
+	g.bounded(other.Key, []string{"", "", "rate_limited"})
+	g.restart()
+	a := g.call(own.Key, "echo", nil)
+	if a.reason() != "rate_limited" || a.Header.Get("X-RateLimit-Limit") != "4" {
+		t.Errorf("after a kill: %q of %s", a.reason(), a.Header.Get("X-RateLimit-Limit"))
+	}
+	g.do("POST", "/limits", map[string]any{"key": own.ID, "spendingLimit": 90}, nil, http.StatusOK)
+	g.do("POST", "/limits", map[string]any{"key": own.ID, "rateLimit": 5}, nil, http.StatusOK)
+	g.bounded(own.Key, []string{"", "rate_limited"})
+	var status struct{ Global struct{ Limit, Used int } }
+	g.do("GET", "/keys/rate-limit-status?key="+own.ID, nil, &status, http.StatusOK)
+	var list struct {
+		Keys []struct{ SpendingLimit, RateLimit int }
+	}
+	g.do("GET", "/keys?limit=9&sortBy=totalCalls&order=desc", nil, &list, http.StatusOK)
+	if k := list.Keys[0]; status.Global.Limit != 5 || status.Global.Used != 5 || k.RateLimit != 5 || k.SpendingLimit != 90 {
+		t.Errorf("%+v, %+v", status, k)
+	}
+	if out, code := g.command("keys", "limit", own.ID, "--calls-per-minute", "0", "--url", g.url, "--admin-key", adminKey); code != 0 || !strings.Contains(out, "the global one applies") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if a := g.call(own.Key, "echo", nil); a.Header.Get("X-RateLimit-Limit") != "2" {
+		t.Errorf("without its own: %s", a.Header.Get("X-RateLimit-Limit"))
+	}
+	g.prove()
+}
+
 func TestAToolThatNoServerHasIsNeverCharged(t *testing.T) {
 	t.Parallel()
 	g := start(t, nil) // failed calls are charged

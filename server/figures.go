@@ -25,7 +25,7 @@ func (a *agents) figures(w *World, who identity, x *mcp.Exchange, c *gate.Call) 
 			x.SetHeader("X-Output-Surcharge", strconv.FormatInt(int64(c.Settlement.Surcharge), 10))
 		}
 	}
-	limit := w.Config.GlobalRateLimit
+	limit := who.terms.PerMinute(w.Config.GlobalRateLimit)
 	if plan := w.prices.of(who.terms, a.s.opts.Now()).Plan(who.terms.Plan); plan != nil && plan.Rate > 0 && (limit <= 0 || int(plan.Rate) < limit) {
 		limit = int(plan.Rate)
 	}

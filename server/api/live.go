@@ -240,7 +240,8 @@ type KeyRow struct {
 	LastUsedAt    *time.Time        `json:"lastUsedAt"`
 	TotalSpent    int64             `json:"totalSpent"`
 	TotalCalls    int64             `json:"totalCalls"`
-	SpendingLimit int64             `json:"spendingLimit"` // 0: none
+	SpendingLimit int64             `json:"spendingLimit"`       // 0: none
+	RateLimit     int64             `json:"rateLimit,omitempty"` // calls a minute; 0: the global limit
 	AllowedTools  []string          `json:"allowedTools"`
 	DeniedTools   []string          `json:"deniedTools"`
 	IPAllowlist   []string          `json:"ipAllowlist"`

@@ -134,7 +134,6 @@ type aclIn struct {
 	keyIn
 	Allowed *[]string `json:"allowedTools"`
 	Denied  *[]string `json:"deniedTools"`
-	IPs     []string  `json:"ipAllowlist"` // does nothing here; /keys/ip sets it
 }
 
 type aclOut struct {

@@ -20,6 +20,7 @@ const (
 	mostIPs     = 200
 	mostTags    = 50
 	mostTag     = 100
+	mostRate    = 100_000
 	mostCredits = int64(pricing.MaxCredits)
 	noCredits   = "Credits must be a positive integer"
 	noDate      = "expiresAt must be a valid ISO 8601 date"
@@ -40,8 +41,7 @@ type createIn struct {
 	Plan      string          `json:"plan"` // of the price sheet
 	Limit     api.Number      `json:"spendingLimit"`
 	Template  json.RawMessage `json:"template"`
-	RateLimit json.RawMessage `json:"rateLimit"` // taken from old clients, does nothing
-	Metadata  json.RawMessage `json:"metadata"`  // the same
+	RateLimit api.Number      `json:"rateLimit"` // calls a minute, in the place of the global limit
 }
 
 type createOut struct {
@@ -118,7 +118,7 @@ func (d *Directory) newKey(in createIn) (*Key, error) {
 	k := &Key{ID: "key_" + id, Name: cutText(in.Name, mostName), Namespace: namespaceOf(in.Namespace), ExpiresAt: expires,
 		Group: cutText(in.Group, mostTag), Plan: cutText(in.Plan, mostTag),
 		Allowed: texts(in.Allowed, mostTools), Denied: texts(in.Denied, mostTools), IPs: texts(in.IPs, mostIPs), Tags: tagsOf(nil, in.Tags),
-		Quota: in.Quota.quota(), SpendingLimit: in.Limit.Or(0, 0, mostCredits)}
+		Quota: in.Quota.quota(), SpendingLimit: in.Limit.Or(0, 0, mostCredits), RateLimit: in.RateLimit.Or(0, 0, mostRate)}
 	if k.Name == "" {
 		k.Name = "unnamed"
 	}

@@ -42,6 +42,7 @@ type Key struct {
 	IPs           []string          `json:"ips,omitempty"`
 	Tags          map[string]string `json:"tags,omitempty"`
 	SpendingLimit int64             `json:"spendingLimit,omitempty"`
+	RateLimit     int64             `json:"rateLimit,omitempty"` // calls a minute, in the place of the global limit
 	Quota         *Quota            `json:"quota,omitempty"`
 	Notes         []Note            `json:"notes,omitempty"`
 }
@@ -100,7 +101,7 @@ func (k *Key) account() journal.Account { return journal.KeyAccount(k.ID) }
 // terms are the record as the gate sees it.
 func (k *Key) terms() *Terms {
 	t := &Terms{ID: k.ID, Name: k.Name, Payer: string(k.account()), Namespace: k.Namespace, Tags: k.Tags, Suspended: k.Suspended, Made: k.CreatedAt, Group: k.Group, Plan: k.Plan,
-		Allowed: k.Allowed, Denied: k.Denied, IPs: k.IPs, SpendingLimit: k.SpendingLimit, Quota: k.Quota}
+		Allowed: k.Allowed, Denied: k.Denied, IPs: k.IPs, SpendingLimit: k.SpendingLimit, RateLimit: k.RateLimit, Quota: k.Quota}
 	if k.ExpiresAt != nil {
 		t.ExpiresAt = *k.ExpiresAt
 	}

@@ -31,7 +31,7 @@ func (d *Directory) row(e *entry, b ledger.Key, now time.Time, spark bool) row {
 	k := e.key
 	r := row{KeyRow: api.KeyRow{ID: k.ID, KeyPrefix: k.shown(), Name: k.Name, Alias: k.Alias, Credits: int64(b.Credits), Held: int64(b.Held),
 		Active: !k.Revoked, Suspended: k.Suspended, Expired: k.expired(now), ExpiresAt: k.ExpiresAt, CreatedAt: k.CreatedAt,
-		TotalSpent: int64(b.Spent), TotalCalls: b.Calls, SpendingLimit: k.SpendingLimit, AllowedTools: list(k.Allowed), DeniedTools: list(k.Denied),
+		TotalSpent: int64(b.Spent), TotalCalls: b.Calls, SpendingLimit: k.SpendingLimit, RateLimit: k.RateLimit, AllowedTools: list(k.Allowed), DeniedTools: list(k.Denied),
 		IPAllowlist: list(k.IPs), Tags: tags(k.Tags), Namespace: k.Namespace, Group: k.Group, Plan: k.Plan, Quota: k.Quota.api()},
 		DailyCalls: b.Used.DailyCalls, DailyCredits: b.Used.DailyCredits, MonthlyCalls: b.Used.MonthlyCalls, MonthlyCredits: b.Used.MonthlyCredits,
 		Day: now.Format(time.DateOnly), Month: now.Format("2006-01")}

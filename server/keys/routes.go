@@ -25,7 +25,7 @@ func (d *Directory) Routes() []api.Route {
 		api.Handle("POST", "/keys/plan", api.Admin, "Put a key on a plan of the price sheet; an empty plan takes it off", d.setPlan),
 		api.Handle("POST", "/keys/group", api.Admin, "Put a key into a group, by which prices may differ", d.setGroup),
 		api.Handle("GET", "/plans", api.Viewer, "What the plans of the live prices give, and how many keys are on them", d.plans),
-		api.Handle("POST", "/limits", api.Admin, "Set what a key may spend in its life", d.setLimit),
+		api.Handle("POST", "/limits", api.Admin, "Set what a key may spend in its life, and how many calls a minute it may make", d.setLimit),
 		api.Handle("GET", "/keys/notes", api.Viewer, "Read a key's notes", d.notes),
 		api.Handle("POST", "/keys/notes", api.Admin, "Add a note to a key", d.addNote).Created(),
 		api.Handle("DELETE", "/keys/notes", api.Admin, "Delete a note", d.deleteNote),

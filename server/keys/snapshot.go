@@ -225,7 +225,7 @@ func restored(tx *ledger.Tx, k *Key, balance pricing.Credits) ([]journal.Entry, 
 func (k *snapshotKey) record() *Key {
 	made := &Key{ID: k.ID, Hash: k.Hash, Prefix: k.KeyPrefix[:min(10, len(k.KeyPrefix))], Last4: k.Last4, Name: k.Name, Alias: k.Alias, Namespace: namespaceOf(k.Namespace), Group: cutText(k.Group, mostTag), Plan: cutText(k.Plan, mostTag),
 		Revoked: !k.Active, Suspended: k.Suspended, CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, Allowed: texts(k.AllowedTools, mostTools),
-		Denied: texts(k.DeniedTools, mostTools), IPs: texts(k.IPAllowlist, mostIPs), Tags: k.Tags, SpendingLimit: k.SpendingLimit}
+		Denied: texts(k.DeniedTools, mostTools), IPs: texts(k.IPAllowlist, mostIPs), Tags: k.Tags, SpendingLimit: k.SpendingLimit, RateLimit: min(max(0, k.RateLimit), mostRate)}
 	if k.Key != "" {
 		made.setSecret(k.Key)
 	}

@@ -28,7 +28,7 @@ func (d *Directory) rateStatus(_ context.Context, in keyIn) (rateOut, error) {
 		return rateOut{}, err
 	}
 	limits := d.opts.Limits()
-	out := rateOut{Key: k.shown(), Name: k.Name, Global: d.window(k, "", limits.PerMinute), PerTool: map[string]windowOut{}}
+	out := rateOut{Key: k.shown(), Name: k.Name, Global: d.window(k, "", k.terms().PerMinute(limits.PerMinute)), PerTool: map[string]windowOut{}}
 	ms := int64(60_000)
 	out.Global.WindowMs = &ms
 	for tool, n := range limits.PerTool {

@@ -19,7 +19,17 @@ type Terms struct {
 	Denied        []string  // tools; wins over Allowed
 	IPs           []string  // addresses and CIDR ranges; empty: all
 	SpendingLimit int64     // credits over the key's life; 0: none
+	RateLimit     int64     // calls a minute; 0: the global limit
 	Quota         *Quota    // nil: the global one
+}
+
+// PerMinute is how many calls the key may make in any minute where so many are
+// the rule; 0: as many as it likes.
+func (t *Terms) PerMinute(rule int) int {
+	if t.RateLimit > 0 {
+		return int(t.RateLimit)
+	}
+	return rule
 }
 
 // Quota bounds the use of a key in a UTC day and month; 0 is no limit.

@@ -26,10 +26,18 @@ func pairsOf(args []string) (map[string]string, error) {
 // keysLimit sets what a key may spend in its life and, with flags, its quota.
 func (w *World) keysLimit(r *remote) *cobra.Command {
 	quota := map[string]*int64{"dailyCallLimit": new(int64), "monthlyCallLimit": new(int64), "dailyCreditLimit": new(int64), "monthlyCreditLimit": new(int64)}
-	cmd := w.action(r, "limit KEY [CREDITS]", "Set what a key may spend in its life (0 for no limit), and its quota", cobra.RangeArgs(1, 2), func(ctx context.Context, c *client.Client, args []string) error {
+	rate := int64(-1)
+	cmd := w.action(r, "limit KEY [CREDITS]", "Set what a key may spend in its life (0 for no limit), its quota, and its calls a minute", cobra.RangeArgs(1, 2), func(ctx context.Context, c *client.Client, args []string) error {
 		if len(args) == 2 {
 			var out struct{ Message string }
 			if err := c.Do(ctx, "POST", "/limits", map[string]any{"key": args[0], "spendingLimit": args[1]}, &out); err != nil {
+				return err
+			}
+			w.say("%s", out.Message)
+		}
+		if rate >= 0 {
+			var out struct{ Message string }
+			if err := c.Do(ctx, "POST", "/limits", map[string]any{"key": args[0], "rateLimit": rate}, &out); err != nil {
 				return err
 			}
 			w.say("%s", out.Message)
@@ -49,6 +57,7 @@ func (w *World) keysLimit(r *remote) *cobra.Command {
 		w.say("%s", out.Message)
 		return nil
 	})
+	cmd.Flags().Int64Var(&rate, "calls-per-minute", -1, "calls in any minute; 0 for the gateway's own limit")
 	cmd.Flags().Int64Var(quota["dailyCallLimit"], "calls-per-day", 0, "calls a UTC day; 0 for no limit")
 	cmd.Flags().Int64Var(quota["monthlyCallLimit"], "calls-per-month", 0, "calls a UTC month")
 	cmd.Flags().Int64Var(quota["dailyCreditLimit"], "credits-per-day", 0, "credits a UTC day")

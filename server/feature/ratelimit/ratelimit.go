@@ -14,13 +14,16 @@ import (
 // Window is the sliding window of both caps.
 const Window = time.Minute
 
-// Check appends the caps: perMinute for the key (0 is none), and what perTool
-// says for the tool. It stands last, because checks before it may lower
+// Check appends the caps: for the key its own or perMinute (0 is none), and what
+// perTool says for the tool. It stands last, because checks before it may lower
 // c.RateCap.
 func Check(perMinute int, perTool func(tool string) int) gate.Check {
 	return gate.Check{Name: "ratelimit", Do: func(c *gate.Call) *gate.Denial {
 		owner := journal.KeyAccount(c.Key)
 		limit := perMinute
+		if c.Terms != nil {
+			limit = c.Terms.PerMinute(perMinute)
+		}
 		if c.RateCap > 0 && (limit <= 0 || c.RateCap < limit) {
 			limit = c.RateCap
 		}
