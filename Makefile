@@ -2,7 +2,7 @@
 GO ?= go
 LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: build test unit lint clients bench fuzz soak
+.PHONY: build test unit lint clients bench fuzz soak pictures
 
 # With the profile of a gateway that charges; tests build without, which is faster.
 build:
@@ -50,3 +50,8 @@ fuzz:
 		dir=$$(dirname $${at%%:*}); name=$${at##*:}; echo "$$dir $$name"; \
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$dir; \
 	done
+
+# README's pictures, from the running demo; they take the five minutes that the
+# first chart shows.
+pictures: build
+	$(GO) run ./testdata/readme -after 310s -keys '' -o testdata/readme/dashboard.svg -keys 5,2s -o testdata/readme/lab.svg -keys 2,j,j,2s -o testdata/readme/calls.svg -- ./paygate demo

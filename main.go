@@ -148,7 +148,7 @@ func (p *program) wrap(ctx context.Context, w cli.Wrap) error {
 
 // demo serves the demo server to the demo's agents, in a folder that goes when
 // it ends.
-func (p *program) demo(ctx context.Context, headless bool, port string) error {
+func (p *program) demo(ctx context.Context, w cli.Wrap, port string) error {
 	dir, err := os.MkdirTemp("", "paygate-demo")
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (p *program) demo(ctx context.Context, headless bool, port string) error {
 	debug.SetMemoryLimit(demo.Memory)
 	show := demo.New(time.Now)
 	defer show.Wait()
-	return p.serve(ctx, gateway{Wrap: cli.Wrap{Headless: headless}, isDemo: true, now: show.Clock.Now,
+	return p.serve(ctx, gateway{Wrap: w, isDemo: true, now: show.Clock.Now,
 		load: func() (*config.All, []config.Diagnostic) { return config.Load(config.Source{Flags: settings}) },
 		ready: func(ctx context.Context, s *server.Server, url string) error {
 			return show.Begin(ctx, demo.Gateway{Owner: client.InProcess(s.Owner()), MCP: url + "/mcp", Enact: s.Enact})

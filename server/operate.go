@@ -113,7 +113,7 @@ func (s *Server) listServers(context.Context, api.None) (serversOut, error) {
 func (s *Server) serverList() []api.Server {
 	out := []api.Server{}
 	for _, st := range s.servers.Status() {
-		row := api.Server{Prefix: st.Prefix, Transport: st.Transport, Target: st.Target, State: string(st.State), Since: st.Since, Restarts: st.Restarts,
+		row := api.Server{Prefix: st.Prefix, Transport: st.Transport, Target: st.Target, State: string(st.State), Since: latest(st.Since, s.started), Restarts: st.Restarts,
 			LastError: st.LastError, Pids: st.Pids, Tools: st.Tools, InFlight: st.InFlight, Revision: st.Revision, P95: float64(st.P95) / float64(time.Millisecond)}
 		if !st.NextTry.IsZero() {
 			row.NextTry = &st.NextTry
@@ -226,4 +226,13 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 		s.opts.Log.Warn("a backup could not be recorded", "error", err)
 	}
 	return nil
+}
+
+// latest is the later of two times: what a demo's made-up past began is not
+// older than the process.
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }

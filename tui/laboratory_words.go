@@ -86,23 +86,35 @@ func (l *laboratory) verdict(w int) []paint.Span {
 	if no := c.refused(); no != nil {
 		return []paint.Span{{S: c.name, St: strong}, {S: " did not go live at " + no.Asked.Local().Format("2 Jan 15:04") + ": " + no.Why, St: paint.In(paint.Bad)}}
 	}
+	spans := verdict(c, " would have collected ")
+	if widthOf(spans)+2 > w {
+		spans = verdict(c, " collects ")
+	}
+	if next := "   " + l.next(c); widthOf(spans)+2+paint.Width(next) < w {
+		spans = append(spans, hint(next))
+	}
+	return spans
+}
+
+// verdict is a column's report in a sentence.
+func verdict(c *column, collects string) []paint.Span {
 	r := c.report
-	e := &r.Exact
+	e, strong := &r.Exact, paint.Strong()
 	word, wordTone := guardrailWord(r)
-	spans := []paint.Span{{S: c.name, St: strong}, {S: " would have collected "}, {S: figure.Group(int64(e.Candidate.Collectable)), St: strong}, {S: ", "},
+	spans := []paint.Span{{S: c.name, St: strong}, {S: collects}, {S: figure.Group(int64(e.Candidate.Collectable)), St: strong}, {S: ", "},
 		{S: rise(int64(e.Live.Collectable), int64(e.Candidate.Collectable)), St: paint.In(tone(int64(e.Change.Total)))}}
 	if i := r.Projected.Lift; i != nil {
 		spans = append(spans, paint.Span{S: " [" + signed(i.Low) + ", " + signed(i.High) + "]"})
 	}
-	spans = append(spans, paint.Span{S: ", " + figure.Group(int64(e.Newly.Keys)) + " stopped, "}, paint.Span{S: word, St: paint.In(wordTone)})
-	n := 2
+	return append(spans, paint.Span{S: ", " + figure.Group(int64(e.Newly.Keys)) + " more stopped, "}, paint.Span{S: word, St: paint.In(wordTone)})
+}
+
+func widthOf(spans []paint.Span) int {
+	n := 0
 	for _, s := range spans {
 		n += paint.Width(s.S)
 	}
-	if next := "   " + l.next(c); n+paint.Width(next) < w {
-		spans = append(spans, hint(next))
-	}
-	return spans
+	return n
 }
 
 // next is what to do about a column, in a few words.
@@ -142,8 +154,8 @@ func (l *laboratory) Status() []paint.Span {
 	}
 	r := c.report
 	parts := []string{labWindows()[l.window].name + ", " + plural(r.Attempts, "call"), "coverage " + strings.Replace(figure.Percent(r.Coverage), "100.0", "100", 1), fmt.Sprintf("self-shadow %d", r.SelfDifference), "grade " + r.Grade, figure.Millis(float64(l.enact.took.Microseconds())/1000) + " ms"}
-	if c.rules > 0 {
-		parts = append(parts, plural(c.rules, "rule")+", cells show posted prices")
+	if rules := plural(c.rules, "rule") + ", cells show posted prices"; c.rules > 0 && paint.Width(strings.Join(parts, " · ")+" · "+rules)+2 <= l.m.w {
+		parts = append(parts, rules)
 	}
 	st := muted
 	if r.Grade == "C" || r.Coverage < 1 || r.SelfDifference != 0 {

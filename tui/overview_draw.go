@@ -141,7 +141,11 @@ func (o *overview) curve(a paint.Area, values []float64, oldest string) {
 
 // drawHeat shows how long calls took: bands as rows, slow ones above.
 func (o *overview) drawHeat(a paint.Area, v api.Overview, oldest string) {
-	a.Spans(1, 0, paint.Span{S: "latency ", St: paint.Strong()}, paint.Span{S: "each cell " + span(v.StepSeconds) + ", denser = more calls", St: paint.In(paint.Muted)})
+	about := "each cell " + span(v.StepSeconds)
+	if more := about + ", denser = more calls"; paint.Width(more)+len("latency ")+1 <= a.W {
+		about = more
+	}
+	a.Spans(1, 0, paint.Span{S: "latency ", St: paint.Strong()}, paint.Span{S: about, St: paint.In(paint.Muted)})
 	bands := append(api.LatencyBands(), math.Inf(1))
 	plot := chart.Framed(a.From(1), chart.Axis{Oldest: oldest, Newest: "now", Gutter: 6})
 	if plot.Empty() || len(v.Latency) == 0 {

@@ -2,7 +2,6 @@ package tui_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/charmbracelet/x/vt"
 	"golang.org/x/sys/unix"
 
+	pseudo "paygate/testdata/terminal"
 	"paygate/tui"
 	"paygate/tui/fake"
 )
@@ -22,6 +22,7 @@ import (
 // that shows what was written, answers what is asked, and counts.
 type realTerminal struct {
 	t     *testing.T
+	pair  *pseudo.Terminal
 	slave *os.File
 	ptmx  *os.File
 	mu    sync.Mutex // guards screen
@@ -32,23 +33,12 @@ type realTerminal struct {
 
 func openTerminal(t *testing.T, w, h int) *realTerminal {
 	t.Helper()
-	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	pair, err := pseudo.Open(w, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.IoctlSetPointerInt(int(ptmx.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(ptmx.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &realTerminal{t: t, slave: slave, ptmx: ptmx, on: vt.NewEmulator(w, h), wrote: make(chan struct{}, 1)}
-	r.size(w, h)
+	slave, ptmx := pair.Theirs, pair.Ours
+	r := &realTerminal{t: t, pair: pair, slave: slave, ptmx: ptmx, on: vt.NewEmulator(w, h), wrote: make(chan struct{}, 1)}
 	var readers sync.WaitGroup
 	readers.Go(func() { _, _ = io.Copy(ptmx, r.on) }) // what the emulator answers; it ends with its pipe
 	readers.Go(r.read)
@@ -86,7 +76,7 @@ func (r *realTerminal) size(w, h int) {
 	r.mu.Lock()
 	r.on.Resize(w, h)
 	r.mu.Unlock()
-	if err := unix.IoctlSetWinsize(int(r.ptmx.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(w), Row: uint16(h)}); err != nil {
+	if err := r.pair.Size(w, h); err != nil {
 		r.t.Fatal(err)
 	}
 }

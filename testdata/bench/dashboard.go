@@ -12,14 +12,14 @@ func (b *bench) dashboard() int {
 	defer b.stop()
 	headless, _ := b.gateway("headless", false)
 	targets := []target{headless}
-	var screens []*terminal
+	var screens []*screen
 	for _, view := range []struct{ name, key string }{{"Overview", "1"}, {"Calls", "2"}} {
-		t, screen, err := b.drawn("dashboard, "+view.name, view.key)
+		t, on, err := b.drawn("dashboard, "+view.name, view.key)
 		if err != nil {
 			fmt.Printf("ABSENT dashboard: not measured: %v\n", err)
 			return 0
 		}
-		targets, screens = append(targets, t), append(screens, screen)
+		targets, screens = append(targets, t), append(screens, on)
 	}
 	attached, _ := b.gateway("attached, Overview", false)
 	attached.also = b.attach(attached, "1", &screens)
@@ -52,35 +52,34 @@ func (b *bench) dashboard() int {
 const leastDrawn = 2000
 
 // drawn starts a gateway with its dashboard beside it, on one of its views.
-func (b *bench) drawn(name, view string) (target, *terminal, error) {
-	screen, err := openTerminal(160, 45)
+func (b *bench) drawn(name, view string) (target, *screen, error) {
+	on, err := openScreen(160, 45)
 	if err != nil {
 		return target{}, nil, err
 	}
-	t, _ := b.gatewayOn(screen, name, false)
-	return t, screen, screen.show(view)
+	t, _ := b.gatewayOn(on, name, false)
+	return t, on, on.show(view)
 }
 
 // attach starts a dashboard on a gateway and gives its process.
-func (b *bench) attach(t target, view string, screens *[]*terminal) int {
-	screen, err := openTerminal(160, 45)
+func (b *bench) attach(t target, view string, screens *[]*screen) int {
+	on, err := openScreen(160, 45)
 	if err != nil {
 		return 0
 	}
-	cmd := b.startOn(screen, b.bin, "attach", t.url[:len(t.url)-len("/mcp")], "--admin-key", admin)
-	*screens = append(*screens, screen)
-	if err := screen.show(view); err != nil {
+	cmd := b.startOn(on, b.bin, "attach", t.url[:len(t.url)-len("/mcp")], "--admin-key", admin)
+	*screens = append(*screens, on)
+	if err := on.show(view); err != nil {
 		fmt.Printf("       attach: %v\n", err)
 	}
 	return cmd.Process.Pid
 }
 
 // show waits until a dashboard is drawn and turns to one of its views.
-func (t *terminal) show(view string) error {
+func (s *screen) show(view string) error {
 	for range 100 {
-		if t.written.Load() >= leastDrawn {
-			_, err := t.file.WriteString(view)
-			return err
+		if s.written.Load() >= leastDrawn {
+			return s.press(view)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

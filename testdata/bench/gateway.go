@@ -44,11 +44,11 @@ func (b *bench) start(name string, args ...string) *exec.Cmd {
 }
 
 // startOn starts a process on a terminal, if there is one.
-func (b *bench) startOn(screen *terminal, name string, args ...string) *exec.Cmd {
+func (b *bench) startOn(on *screen, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Stderr = os.Stderr
-	if screen != nil {
-		screen.give(cmd)
+	if on != nil {
+		on.give(cmd)
 	}
 	if err := cmd.Start(); err != nil {
 		b.stop()
@@ -82,7 +82,7 @@ func (b *bench) gateway(name string, free bool) (target, *exec.Cmd) {
 }
 
 // gatewayOn starts a gateway with its dashboard on a terminal, or headless.
-func (b *bench) gatewayOn(screen *terminal, name string, free bool) (target, *exec.Cmd) {
+func (b *bench) gatewayOn(on *screen, name string, free bool) (target, *exec.Cmd) {
 	if b.dir == "" {
 		dir, err := os.MkdirTemp("", "bench")
 		if err != nil {
@@ -106,10 +106,10 @@ func (b *bench) gatewayOn(screen *terminal, name string, free bool) (target, *ex
 		log.Fatal(err)
 	}
 	args := []string{"wrap", "--config", file, "--port", port, "--admin-key", admin, "--state-dir", filepath.Join(b.dir, port), "--log-level", "error"}
-	if screen == nil {
+	if on == nil {
 		args = append(args, "--headless")
 	}
-	cmd := b.startOn(screen, b.bin, args...)
+	cmd := b.startOn(on, b.bin, args...)
 	base := "http://127.0.0.1:" + port
 	b.ready(base + "/health")
 	t := target{name: name, url: base + "/mcp", pid: cmd.Process.Pid}

@@ -1,57 +1,47 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
+	pseudo "paygate/testdata/terminal"
 )
 
-// terminal is a pseudo terminal that nobody looks at: it counts what is
-// written to it.
-type terminal struct {
-	file    *os.File // our side
-	theirs  *os.File
+// screen is a pseudo terminal that nobody looks at: it counts what is written
+// to it.
+type screen struct {
+	*pseudo.Terminal
 	written atomic.Int64
 }
 
-func openTerminal(w, h int) (*terminal, error) {
-	file, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+func openScreen(w, h int) (*screen, error) {
+	t, err := pseudo.Open(w, h)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.IoctlSetPointerInt(int(file.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		return nil, err
-	}
-	n, err := unix.IoctlGetInt(int(file.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		return nil, err
-	}
-	theirs, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, err
-	}
-	t := &terminal{file: file, theirs: theirs}
-	go t.count()
-	return t, unix.IoctlSetWinsize(int(file.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(w), Row: uint16(h)})
+	s := &screen{Terminal: t}
+	go s.count()
+	return s, nil
 }
 
-func (t *terminal) count() {
+func (s *screen) count() {
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := t.file.Read(buf)
+		n, err := s.Ours.Read(buf)
 		if err != nil {
 			return
 		}
-		t.written.Add(int64(n))
+		s.written.Add(int64(n))
 	}
 }
 
-// give makes the terminal a command's. It stays in our session: the scheduler
-// shares the processors between sessions, which would be measured too.
-func (t *terminal) give(cmd *exec.Cmd) {
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = t.theirs, t.theirs, t.theirs
+func (s *screen) press(key string) error {
+	_, err := s.Ours.WriteString(key)
+	return err
+}
+
+func (s *screen) give(cmd *exec.Cmd) {
+	s.Give(cmd)
 	cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 }

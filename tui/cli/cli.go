@@ -53,7 +53,7 @@ type World struct {
 	Compact  func(ctx context.Context, w Wrap) error
 	Reset    func(ctx context.Context, w Wrap) (adminKey string, err error)
 	Attach   func(ctx context.Context, c *client.Client, ascii bool, theme string) error
-	Demo     func(ctx context.Context, headless bool, port string) error
+	Demo     func(ctx context.Context, w Wrap, port string) error
 	DemoTool func(ctx context.Context) error // the demo's MCP server, on stdio
 	Exit     func(err error) int             // which code an error of main's means
 }

@@ -121,12 +121,16 @@ func (w *World) admin() *cobra.Command {
 }
 
 func (w *World) demo() *cobra.Command {
-	headless, port := false, "0"
+	s, port := Wrap{}, "0"
 	cmd := &cobra.Command{Use: "demo", Short: "See it all at work: a demo server, simulated agents, the gateway and its dashboard",
-		Example: "  paygate demo", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.Demo(cmd.Context(), headless || !w.Terminal, port)
+		Example: "  paygate demo\n  paygate demo --port 3402 --headless", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkTheme(s.Theme); err != nil {
+				return err
+			}
+			s.Headless = s.Headless || !w.Terminal
+			return w.Demo(cmd.Context(), s, port)
 		}}
-	cmd.Flags().BoolVar(&headless, "headless", false, "no dashboard: log lines")
+	w.showing(cmd.Flags(), &s)
 	cmd.Flags().StringVar(&port, "port", "0", "port (default: a free one)")
 	return cmd
 }

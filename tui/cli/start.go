@@ -40,7 +40,7 @@ func (w *World) root() *cobra.Command {
 	}
 	root.Flags().StringVarP(&s.File, "config", "c", "", "configuration file (default ./paygate.json or ./paygate.yaml)")
 	root.Flags().StringVar(&port, "port", "", "port (default 3402)")
-	w.showing(root.Flags(), &s)
+	w.starting(root.Flags(), &s)
 	grouped := func(id, title string, cmds ...*cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: id, Title: title})
 		for _, cmd := range cmds {
@@ -58,18 +58,36 @@ func (w *World) root() *cobra.Command {
 	return root
 }
 
+// starting adds the flags that say how a gateway starts and shows itself.
+func (w *World) starting(fs *pflag.FlagSet, s *Wrap) {
+	fs.BoolVar(&s.Detach, "detach", false, "start in the background; \"paygate attach\" finds it")
+	fs.BoolVar(&s.DryRun, "dry-run", w.isSet("PAYGATE_DRY_RUN"), "discover the tools, print what they would cost, and end")
+	w.showing(fs, s)
+}
+
 // showing adds the flags that say how a gateway shows itself. Each may also be
 // set by a variable.
 func (w *World) showing(fs *pflag.FlagSet, s *Wrap) {
-	isSet := func(name string) bool {
-		on, err := strconv.ParseBool(w.env(name))
-		return on && err == nil
-	}
-	fs.BoolVar(&s.Headless, "headless", isSet("PAYGATE_HEADLESS"), "no dashboard: log lines")
-	fs.BoolVar(&s.Detach, "detach", false, "start in the background; \"paygate attach\" finds it")
-	fs.BoolVar(&s.DryRun, "dry-run", isSet("PAYGATE_DRY_RUN"), "discover the tools, print what they would cost, and end")
-	fs.BoolVar(&s.ASCII, "ascii", isSet("PAYGATE_ASCII"), "draw the dashboard without characters beyond ASCII")
+	fs.BoolVar(&s.Headless, "headless", w.isSet("PAYGATE_HEADLESS"), "no dashboard: log lines")
+	w.drawing(fs, s)
+}
+
+// drawing adds the flags that say how a dashboard is drawn.
+func (w *World) drawing(fs *pflag.FlagSet, s *Wrap) {
+	fs.BoolVar(&s.ASCII, "ascii", w.isSet("PAYGATE_ASCII"), "draw the dashboard without characters beyond ASCII")
 	fs.StringVar(&s.Theme, "theme", w.env("PAYGATE_THEME"), "colours of the dashboard: dark or light (default: ask the terminal)")
+}
+
+func (w *World) isSet(name string) bool {
+	on, err := strconv.ParseBool(w.env(name))
+	return on && err == nil
+}
+
+func checkTheme(theme string) error {
+	if theme != "" && theme != "dark" && theme != "light" {
+		return usage("--theme %q is neither dark nor light", theme)
+	}
+	return nil
 }
 
 // first is paygate without a command: it starts with the file that is there,
@@ -92,10 +110,8 @@ func (w *World) first(ctx context.Context, s Wrap) error {
 
 // start starts a gateway, here or in the background.
 func (w *World) start(ctx context.Context, s Wrap) error {
-	switch s.Theme {
-	case "", "dark", "light":
-	default:
-		return usage("--theme %q is neither dark nor light", s.Theme)
+	if err := checkTheme(s.Theme); err != nil {
+		return err
 	}
 	if s.Detach {
 		return w.detach(ctx, w.StateDir(s))

@@ -20,7 +20,7 @@ import (
 )
 
 func (w *World) attach() *cobra.Command {
-	r, ascii, theme := &remote{running: true}, false, ""
+	r, look := &remote{running: true}, Wrap{}
 	cmd := &cobra.Command{Use: "attach [URL]", Short: "Show the dashboard of a running gateway", Example: "  paygate attach\n  paygate attach http://10.0.0.5:3402 --admin-key ak_…",
 		Args: cobra.MaximumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -33,11 +33,13 @@ func (w *World) attach() *cobra.Command {
 			if !w.Terminal {
 				return usage("the dashboard needs a terminal; \"paygate logs -f\" follows without one")
 			}
-			return w.Attach(cmd.Context(), c, ascii, theme)
+			if err := checkTheme(look.Theme); err != nil {
+				return err
+			}
+			return w.Attach(cmd.Context(), c, look.ASCII, look.Theme)
 		}}
 	r.flags(cmd)
-	cmd.Flags().BoolVar(&ascii, "ascii", false, "draw without characters beyond ASCII")
-	cmd.Flags().StringVar(&theme, "theme", "", "dark or light (default: ask the terminal)")
+	w.drawing(cmd.Flags(), &look)
 	return cmd
 }
 

@@ -42,7 +42,7 @@ func (w *World) wizard(ctx context.Context, wrap Wrap) error {
 		return err
 	}
 	if a.isDemo {
-		return w.Demo(ctx, false, "0")
+		return w.Demo(ctx, wrap, "0")
 	}
 	if err := writeConfig(wrap.File, a); err != nil {
 		return err

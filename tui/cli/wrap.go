@@ -39,7 +39,7 @@ func (w *World) wrap() *cobra.Command {
 		},
 	}
 	f.register(cmd.Flags())
-	w.showing(cmd.Flags(), &f.wrap)
+	w.starting(cmd.Flags(), &f.wrap)
 	return cmd
 }
 

@@ -107,7 +107,7 @@ func TestColoursFollowTheProfile(t *testing.T) {
 		{"no colour: muted is plain", paint.Mono, paint.DarkBackground, paint.In(paint.Muted), "x"},
 		{"16: warn", paint.Basic, paint.DarkBackground, paint.In(paint.Warn), "\x1b[0;33mx"},
 		{"16: warn on light is bold", paint.Basic, paint.LightBackground, paint.In(paint.Warn), "\x1b[0;33;1mx"},
-		{"16: shadow", paint.Basic, paint.DarkBackground, paint.In(paint.Shadow), "\x1b[0;35;7mx"},
+		{"16: shadow", paint.Basic, paint.DarkBackground, paint.In(paint.Shadow), "\x1b[0;97;45mx"},
 		{"256: accent", paint.Colour, paint.DarkBackground, paint.In(paint.Accent), "\x1b[0;38;5;75mx"},
 		{"256: accent on light", paint.Colour, paint.LightBackground, paint.In(paint.Accent), "\x1b[0;38;5;25mx"},
 		{"256: live", paint.Colour, paint.DarkBackground, paint.Bold(paint.Live), "\x1b[0;38;5;16;48;5;114;1mx"},

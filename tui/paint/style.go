@@ -132,8 +132,13 @@ func (t *Theme) sequence(st Style) string {
 		if c := t.basic(st.Tone); c != 0 && !st.Selected {
 			add(strconv.Itoa(c))
 		}
-		if st.Tone == Warn && !t.Dark {
+		// On some of the sixteen, a plain one of these is hardly to be read.
+		if st.Tone == Warn && !t.Dark || st.Tone == Bad && t.Dark {
 			bold = true
+		}
+		if st.Tone == Shadow && !st.Reverse {
+			reverse = false
+			out = "97;45"
 		}
 	case Colour:
 		if fg, bg := t.colours(st.Tone); fg >= 0 && !reverse {
