@@ -132,8 +132,7 @@ func (t *Theme) sequence(st Style) string {
 		if c := t.basic(st.Tone); c != 0 && !st.Selected {
 			add(strconv.Itoa(c))
 		}
-		// On some of the sixteen, a plain one of these is hardly to be read.
-		if st.Tone == Warn && !t.Dark || st.Tone == Bad && t.Dark {
+		if st.Tone == Warn && !t.Dark {
 			bold = true
 		}
 		if st.Tone == Shadow && !st.Reverse {
@@ -174,6 +173,9 @@ func (t *Theme) basic(tone Tone) int {
 	case Warn, Demo:
 		return 33
 	case Bad:
+		if t.Dark {
+			return 91 // the plain one is hardly to be read on black
+		}
 		return 31
 	case Shadow:
 		return 35
