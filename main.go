@@ -36,6 +36,7 @@ import (
 	"paygate/server"
 	"paygate/server/api/client"
 	"paygate/server/config"
+	"paygate/server/state"
 	"paygate/server/upstream"
 	"paygate/store"
 	"paygate/tui"
@@ -362,12 +363,12 @@ func (p *program) onState(ctx context.Context, w cli.Wrap, run func(all *config.
 
 func (p *program) doctor(ctx context.Context, w cli.Wrap, asJSON bool) error {
 	return p.onState(ctx, w, func(all *config.All) error {
-		return server.Doctor(ctx, all.StateDir, time.Now, p.world.Out, p.world.Err, asJSON)
+		return state.Doctor(ctx, all.StateDir, time.Now, p.world.Out, p.world.Err, asJSON)
 	})
 }
 
 func (p *program) backup(ctx context.Context, w cli.Wrap, to string) error {
-	return p.onState(ctx, w, func(all *config.All) error { return server.Backup(ctx, all.StateDir, to) })
+	return p.onState(ctx, w, func(all *config.All) error { return state.Backup(ctx, all.StateDir, to) })
 }
 
 func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
@@ -375,16 +376,16 @@ func (p *program) restore(ctx context.Context, w cli.Wrap, from string) error {
 	if config.Failed(found) {
 		return config.Errors(found)
 	}
-	return server.Restore(ctx, all.StateDir, from)
+	return state.Restore(ctx, all.StateDir, from)
 }
 
 func (p *program) compact(ctx context.Context, w cli.Wrap) error {
-	return p.onState(ctx, w, func(all *config.All) error { return server.Compact(all.StateDir, p.world.Out) })
+	return p.onState(ctx, w, func(all *config.All) error { return state.Compact(all.StateDir, p.world.Out) })
 }
 
 func (p *program) reset(ctx context.Context, w cli.Wrap) (key string, err error) {
 	err = p.onState(ctx, w, func(all *config.All) error {
-		if key, err = server.ResetAdmin(ctx, all.StateDir, time.Now, rand.Reader); err != nil {
+		if key, err = state.ResetAdmin(ctx, all.StateDir, time.Now, rand.Reader); err != nil {
 			return err
 		}
 		return cli.LeaveToken(all.StateDir, key)

@@ -6,6 +6,7 @@ import (
 	"paygate/pricing"
 	"paygate/server/api"
 	"paygate/shadow"
+	"paygate/store/sheets"
 )
 
 // liveName is what the live sheet is called among candidates.
@@ -23,14 +24,14 @@ func (s *Server) shadowSheets(ctx context.Context, _ api.None) (api.LabSheets, e
 		tools[name] = true
 	}
 	live := s.world.Load().Way.Sheet
-	sheets := []*pricing.Sheet{live}
+	find, sheets := sheets.Of(s.book.DB()), []*pricing.Sheet{live}
 	out := api.LabSheets{Sheets: []api.LabSheet{{Name: liveName, State: shadow.IsLive}}}
 	for _, e := range list {
 		switch e.State {
 		case shadow.Stopped, shadow.Superseded, shadow.RolledBack:
 			continue
 		}
-		sheet, err := sheetOf(s.book.DB())(e.Candidate)
+		sheet, err := find(e.Candidate)
 		if err != nil {
 			return api.LabSheets{}, err
 		}

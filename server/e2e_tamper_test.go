@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"paygate/server"
+	"paygate/server/state"
 	"paygate/store"
 )
 
@@ -42,7 +42,7 @@ func tampered(t *testing.T, dir string, write func(tx *store.Tx) error) string {
 // doctor is what it says of a state; empty when all is well.
 func doctor(dir string) string {
 	var out bytes.Buffer
-	if err := server.Doctor(context.Background(), dir, time.Now, &out, io.Discard, false); err != nil {
+	if err := state.Doctor(context.Background(), dir, time.Now, &out, io.Discard, false); err != nil {
 		return out.String() + err.Error()
 	}
 	return ""

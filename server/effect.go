@@ -7,6 +7,7 @@ import (
 
 	"paygate/server/api"
 	"paygate/shadow"
+	"paygate/store/sheets"
 )
 
 // effect lives through the last hour again under changed prices.
@@ -19,7 +20,7 @@ func (s *Server) effect(ctx context.Context, in api.PriceUpdate) (api.Effect, er
 		return api.Effect{}, err
 	}
 	now := s.opts.Now().UTC()
-	e, err := shadow.EffectOf(ctx, s.book.DB(), sheetOf(s.book.DB()), to, now.Add(-time.Hour), now)
+	e, err := shadow.EffectOf(ctx, s.book.DB(), sheets.Of(s.book.DB()), to, now.Add(-time.Hour), now)
 	if err != nil {
 		return api.Effect{}, err
 	}

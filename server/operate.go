@@ -17,8 +17,6 @@ import (
 // operate are the routes that change how the gateway works.
 func (s *Server) operate() []api.Route {
 	return []api.Route{
-		api.Handle("GET", "/maintenance", api.Viewer, "Read the maintenance switch", s.getMaintenance),
-		api.Handle("POST", "/maintenance", api.Admin, "Switch maintenance on or off: agents get 503 while it is on", s.setMaintenance),
 		api.Handle("GET", "/config", api.Viewer, "Read the configuration, secrets masked", s.showConfig),
 		api.Handle("POST", "/config/reload", api.Admin, "Read the configuration again", s.reload),
 		api.Handle("GET", "/admin/mode", api.Viewer, "Read whether calls are charged", s.getMode),

@@ -123,7 +123,7 @@ func (s *Server) recall(ctx context.Context) error {
 			}
 			sheet := kept[e.Call.Sheet]
 			if sheet == nil {
-				sheet, err = sheetOf(s.book.DB())(e.Call.Sheet)
+				sheet, err = sheets.Of(s.book.DB())(e.Call.Sheet)
 				if errors.Is(err, store.ErrNotFound) {
 					continue
 				}

@@ -24,15 +24,17 @@ import (
 	"paygate/server/config"
 	"paygate/server/feature/dedup"
 	"paygate/server/feature/live"
+	"paygate/server/feature/maintenance"
 	"paygate/server/gate"
 	"paygate/server/keys"
 	"paygate/server/mcp"
 	"paygate/server/mcp/bridge"
 	"paygate/server/report"
+	"paygate/server/state"
 	"paygate/server/upstream"
 	"paygate/shadow"
-	"paygate/store"
 	"paygate/store/ledger"
+	"paygate/store/sheets"
 
 	"golang.org/x/net/netutil"
 )
@@ -58,24 +60,25 @@ type Options struct {
 
 // Server is the gateway. Make it with New, serve with Run, end with Close.
 type Server struct {
-	opts     Options
-	book     *ledger.Book
-	keys     *keys.Directory
-	servers  *upstream.Servers
-	endpoint *mcp.Endpoint
-	tasks    *taskOwners
-	gate     *gate.Gate
-	front    *front
-	others   *limiter // calls that are not charged
-	follower *live.Follower
-	reports  *report.Reports
-	rollup   *report.Rollup
-	feed     *live.Feed
-	counters *counters
-	dedup    *dedup.Dedup
-	runs     *runs
-	lab      *shadow.Lab
-	document func() ([]byte, error) // OpenAPI
+	opts        Options
+	book        *ledger.Book
+	keys        *keys.Directory
+	servers     *upstream.Servers
+	endpoint    *mcp.Endpoint
+	tasks       *taskOwners
+	gate        *gate.Gate
+	front       *front
+	others      *limiter // calls that are not charged
+	follower    *live.Follower
+	reports     *report.Reports
+	rollup      *report.Rollup
+	feed        *live.Feed
+	counters    *counters
+	dedup       *dedup.Dedup
+	maintenance *maintenance.Maintenance
+	runs        *runs
+	lab         *shadow.Lab
+	document    func() ([]byte, error) // OpenAPI
 
 	proving sync.Mutex
 	proof   api.Proof // behind proving
@@ -103,26 +106,16 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{opts: o, started: o.Started, others: newLimiter(o.Now), follower: live.New(o.Now), runs: newRuns()}
 	s.settings.Store(&o.Config)
-	if err := s.openState(ctx); err != nil {
+	state.CompactIfWorthIt(o.Static.StateDir, o.Log)
+	var err error
+	if s.book, err = state.Open(o.Static.StateDir, state.Options{Now: o.Now, Log: o.Log, Fault: o.Fault}); err != nil {
 		return nil, err
 	}
+	s.maintenance = maintenance.New(s.book, s.Compile)
 	if err := s.build(ctx); err != nil {
 		return nil, errors.Join(err, s.book.Close())
 	}
 	return s, nil
-}
-
-func (s *Server) openState(ctx context.Context) error {
-	compactIfWorthIt(s.opts.Static.StateDir, s.opts.Log)
-	db, err := store.Open(s.opts.Static.StateDir, store.Options{Fault: s.opts.Fault})
-	if err != nil {
-		return err
-	}
-	s.book, err = ledger.Open(db, ledger.Options{Now: s.opts.Now, Log: s.opts.Log, Sheet: sheetOf(db), Tables: provedTables()})
-	if err != nil {
-		return errors.Join(err, db.Close())
-	}
-	return nil
 }
 
 func (s *Server) build(ctx context.Context) error {
@@ -142,7 +135,7 @@ func (s *Server) build(ctx context.Context) error {
 	if s.rollup, err = report.NewRollup(s.book.DB(), s.book.Journal(), s.opts.Log, 0); err != nil {
 		return err
 	}
-	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Rollup: s.rollup, Now: s.opts.Now, Sheet: sheetOf(s.book.DB()), Proof: s.proofNow, Ended: s.ended})
+	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Rollup: s.rollup, Now: s.opts.Now, Sheet: sheets.Of(s.book.DB()), Proof: s.proofNow, Ended: s.ended})
 	if s.dedup, err = dedup.Open(s.book, s.opts.Now); err != nil {
 		return err
 	}

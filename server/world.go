@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 	"paygate/server/gate"
 	"paygate/server/keys"
 	"paygate/server/mcp"
-	"paygate/store"
+	"paygate/server/state"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -54,7 +53,7 @@ func (s *Server) Compile(ctx context.Context) error {
 		}
 		return s.runs.sheet(c, sheet)
 	}
-	if w.maintenance, err = s.maintenanceMessage(); err != nil {
+	if w.maintenance, err = s.maintenance.Message(); err != nil {
 		return err
 	}
 	s.world.Store(w)
@@ -62,34 +61,13 @@ func (s *Server) Compile(ctx context.Context) error {
 	return nil
 }
 
-// modeSetting remembers what the configuration said about shadow mode, so that
-// a switch made while running holds until the configuration says another thing.
-type modeSetting struct {
-	ID     string `json:"id"`
-	Shadow bool   `json:"shadow"`
-}
-
-func modeTable() store.Table[modeSetting] {
-	return store.Table[modeSetting]{Name: "mode", Proved: true, ID: func(m *modeSetting) string { return m.ID }}
-}
-
 // followMode switches shadow mode when the configuration's word has changed.
 func (s *Server) followMode(ctx context.Context, cfg *config.Config) error {
 	if s.opts.AsLeft {
 		return nil
 	}
-	same := false
-	err := s.book.Apply(ctx, func(tx *ledger.Tx) error {
-		was, err := modeTable().Get(tx, "file")
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if same = err == nil && was.Shadow == cfg.ShadowMode; same {
-			return nil
-		}
-		return modeTable().Put(tx, &modeSetting{ID: "file", Shadow: cfg.ShadowMode})
-	})
-	if err != nil || same {
+	news, err := state.NewsOfMode(ctx, s.book, cfg.ShadowMode)
+	if err != nil || !news {
 		return err
 	}
 	return s.book.SetMode(ctx, cfg.ShadowMode, "config")

@@ -83,6 +83,18 @@ func Get(r store.Reader, hash string) (*pricing.Sheet, error) {
 	return v.Sheet()
 }
 
+// Of finds sheets of a database by their hash.
+func Of(db *store.DB) func(hash string) (*pricing.Sheet, error) {
+	return func(hash string) (*pricing.Sheet, error) {
+		var sheet *pricing.Sheet
+		err := db.View(func(s *store.Snapshot) (err error) {
+			sheet, err = Get(s, hash)
+			return err
+		})
+		return sheet, err
+	}
+}
+
 // All is every version.
 func All(r store.Reader) ([]*Version, error) {
 	var out []*Version

@@ -1,4 +1,4 @@
-package server
+package state
 
 import (
 	"context"
@@ -6,56 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"slices"
-	"text/tabwriter"
 	"time"
 
-	"paygate/pricing"
-	"paygate/server/feature/dedup"
-	"paygate/server/feature/retention"
-	"paygate/server/keys"
-	"paygate/shadow"
-	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
-	"paygate/store/sheets"
 )
-
-// What works on a state while no gateway runs.
 
 // ErrFaults means that a proof has found faults.
 var ErrFaults = errors.New("the books do not add up")
-
-// openBooks opens a state without serving it.
-func openBooks(dir string, now func() time.Time) (*ledger.Book, error) {
-	db, err := store.Open(dir, store.Options{})
-	if err != nil {
-		return nil, err
-	}
-	book, err := ledger.Open(db, ledger.Options{Now: now, Log: slog.New(slog.DiscardHandler), Sheet: sheetOf(db), Tables: provedTables()})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return book, nil
-}
-
-// provedTables are those whose every record the journal vouches for.
-func provedTables() []store.Proved {
-	return slices.Concat(keys.Tables(), sheets.Tables(), shadow.Tables(), dedup.Tables(), []store.Proved{retention.Anchors(), modeTable(), maintenanceTable()})
-}
-
-// sheetOf finds price sheets by their hash.
-func sheetOf(db *store.DB) func(hash string) (*pricing.Sheet, error) {
-	return func(hash string) (*pricing.Sheet, error) {
-		var sheet *pricing.Sheet
-		err := db.View(func(snap *store.Snapshot) (err error) {
-			sheet, err = sheets.Get(snap, hash)
-			return err
-		})
-		return sheet, err
-	}
-}
 
 type doctorOut struct {
 	OK       bool     `json:"ok"`
@@ -79,7 +37,7 @@ through the gateway. What a fault says stays said, until the events of then are 
 // ErrFaults when something does not agree.
 func Doctor(ctx context.Context, dir string, now func() time.Time, out, progress io.Writer, asJSON bool) error {
 	began := now()
-	book, err := openBooks(dir, now)
+	book, err := Open(dir, Options{Now: now})
 	if err != nil {
 		return err
 	}
@@ -133,50 +91,4 @@ func beginning(book *ledger.Book) (string, error) {
 		return "the beginning", nil
 	}
 	return fmt.Sprintf("the anchor before event %d of %s", oldest[0].Seq, oldest[0].At.Format(time.DateTime)), nil
-}
-
-// ResetAdmin replaces the bootstrap admin key of a state that no gateway uses.
-func ResetAdmin(ctx context.Context, dir string, now func() time.Time, rand io.Reader) (string, error) {
-	book, err := openBooks(dir, now)
-	if err != nil {
-		return "", err
-	}
-	d, err := keys.Open(keys.Options{Book: book, Now: now, Rand: rand, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return "", errors.Join(err, book.Close())
-	}
-	key, err := d.ResetAdmin(ctx, "command line")
-	return key, errors.Join(err, book.Close())
-}
-
-// PriceTable waits for the servers and prints what their tools would cost.
-func (s *Server) PriceTable(ctx context.Context, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err := s.servers.Settle(ctx); err != nil {
-		return err
-	}
-	for _, st := range s.servers.Status() {
-		if st.LastError != "" {
-			_, _ = fmt.Fprintf(out, "%s %s: %s\n", st.Target, st.State, st.LastError)
-		}
-	}
-	w := s.world.Load()
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "TOOL\tPER CALL\tKB IN\tKB OUT\tCALLS/MIN")
-	names := s.toolNames(ctx)
-	for _, name := range names {
-		p, rate := w.Way.Sheet.Tool(name), w.Config.Tools[name].RateLimit
-		if rate == 0 {
-			rate = w.Config.GlobalRateLimit
-		}
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\n", name, p.PerCall, p.PerKBIn, p.PerKBOut, rate)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if len(names) == 0 {
-		return errors.New("no tools were found")
-	}
-	return nil
 }

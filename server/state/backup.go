@@ -1,10 +1,9 @@
-package server
+package state
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"paygate/store"
@@ -33,16 +32,5 @@ func Restore(ctx context.Context, dir, from string) error {
 	if errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("%w in %s; restore into another folder with --state-dir", err, dir)
 	}
-	return err
-}
-
-// Compact gives free space of a state that no gateway uses back to the disk.
-func Compact(dir string, out io.Writer) error {
-	before, after, err := store.Compact(dir)
-	if err != nil {
-		return err
-	}
-	const mega = 1e6
-	_, err = fmt.Fprintf(out, "%s: %.1f MB before, %.1f MB now\n", dir, float64(before)/mega, float64(after)/mega)
 	return err
 }
