@@ -45,6 +45,8 @@ func (s *Sheet) Affine(c *Call) (Affine, bool) {
 	}
 	share, p := l.share(c, denied), &l.price
 	switch {
+	case c.Repeated && l.within != 0:
+		return Affine{}, false
 	case l.billOn == BillBytes || l.billOn == BillUnits || p.Free != nil || p.Tiers != nil || denied && (p.Hold > 0 || p.Max > 0):
 		return Affine{}, false
 	case share == 0:

@@ -43,7 +43,7 @@ func (s *Spec) priceOf(tool string) *Price {
 	switch {
 	case at < 0:
 		at = len(s.Rules)
-		price.BillOn, price.Cached, price.Retry = "", nil, "" // a rule has them from the defaults
+		price.BillOn, price.Cached, price.Retry, price.RetryWithin = "", nil, "", 0 // a rule has them from the defaults
 	case s.Rules[at].Match.Tool == tool:
 		return &s.Rules[at].Price
 	default:

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // rules is a compiled Spec that is more than prices by tool.
@@ -29,8 +30,9 @@ type line struct {
 	billOn string
 	cached Decimal
 	retry  string
-	free   int // first slot of the allowance's counters; 0: none
-	tiers  int // first slot of the tiers' counters; 0: none
+	within time.Duration // after which a repetition is charged; 0: never
+	free   int           // first slot of the allowance's counters; 0: none
+	tiers  int           // first slot of the tiers' counters; 0: none
 }
 
 // ErrCounters means that a sheet has more tiers and allowances than a payer has
@@ -86,7 +88,9 @@ func (r *rules) line(rule Rule) line {
 		l.days |= 1 << day
 	}
 	l.billOn = cmp.Or(rule.Price.BillOn, d.BillOn, BillAccepted)
-	l.retry = cmp.Or(rule.Price.Retry, d.Retry, RetryFree)
+	if l.retry, l.within = rule.Price.Retry, rule.Price.RetryWithin; l.retry == "" {
+		l.retry, l.within = cmp.Or(d.Retry, RetryFree), d.RetryWithin
+	}
 	if share := cmp.Or(rule.Price.Cached, d.Cached); share != nil {
 		l.cached = *share
 	}
@@ -191,7 +195,7 @@ func (r *rules) candidates(tool string) []int {
 func flat(spec Spec) *Sheet {
 	d := spec.Defaults
 	bill := cmp.Or(d.BillOn, BillAccepted)
-	if spec.CreditUSD != 0 || len(spec.Plans) > 0 || len(spec.Dims) > 0 || !d.plain() || bill != BillAccepted && bill != BillSuccess || d.Cached != nil && *d.Cached != 0 || cmp.Or(d.Retry, RetryFree) != RetryFree {
+	if spec.CreditUSD != 0 || len(spec.Plans) > 0 || len(spec.Dims) > 0 || !d.plain() || bill != BillAccepted && bill != BillSuccess || d.Cached != nil && *d.Cached != 0 || cmp.Or(d.Retry, RetryFree) != RetryFree || d.RetryWithin != 0 {
 		return nil
 	}
 	tools := map[string]ToolPrice{}

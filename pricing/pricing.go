@@ -66,4 +66,6 @@ type Call struct {
 	Outcome  Outcome
 	Cached   bool // answered without the server
 	Repeated bool // the answer to an earlier call, given again
+	// RepeatedAfter is how long after the earlier call's answer, by the millisecond.
+	RepeatedAfter time.Duration `json:",omitempty"`
 }

@@ -96,6 +96,7 @@ func call(t *testing.T, facts string) pricing.Call {
 			c.Cached = true
 		case "repeated":
 			c.Repeated = true
+			c.RepeatedAfter, _ = time.ParseDuration(value) // empty: at once
 		case "outcome":
 			c.Outcome = map[string]pricing.Outcome{"failed": pricing.Failed, "lost": pricing.Lost, "denied": pricing.Denied}[value]
 		default:

@@ -1,5 +1,7 @@
 package pricing
 
+import "time"
+
 // Spec is the content of a sheet as a file says it. Compile makes a Sheet of
 // it. Its JSON form is the canonical text that hashes are of.
 type Spec struct {
@@ -27,7 +29,11 @@ type Price struct {
 	Cached *Decimal `json:"cached,omitempty"`
 	// Retry is RetryFree (the default) or RetryCharged: what the same answer
 	// costs when it is given again.
-	Retry string     `json:"retry,omitempty"`
+	Retry string `json:"retry,omitempty"`
+	// RetryWithin bounds RetryFree: what is given again later is charged. 0: it
+	// does not.
+	RetryWithin time.Duration `json:"retryWithin,omitempty"`
+
 	Free  *Allowance `json:"free,omitempty"`
 	Tiers *Tiers     `json:"tiers,omitempty"`
 }
@@ -45,6 +51,9 @@ const (
 	RetryFree    = "free"
 	RetryCharged = "charge"
 )
+
+// LongestRetry bounds RetryWithin: until then an answer is remembered.
+const LongestRetry = 24 * time.Hour
 
 // Allowance is a number of calls that cost nothing, for each payer.
 type Allowance struct {

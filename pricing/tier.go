@@ -70,7 +70,7 @@ func (r *rules) find(c *Call, before bool) *line {
 // that of a cached answer.
 func (l *line) share(c *Call, before bool) Decimal {
 	switch {
-	case c.Repeated && l.retry == RetryFree:
+	case c.Repeated && l.freeAgain(c.RepeatedAfter):
 		return 0
 	case before:
 		return One
@@ -82,6 +82,21 @@ func (l *line) share(c *Call, before bool) Decimal {
 		return l.cached
 	}
 	return One
+}
+
+// freeAgain says whether an answer costs nothing that is given again so long
+// after it was given first.
+func (l *line) freeAgain(after time.Duration) bool {
+	return l.retry == RetryFree && (l.within == 0 || after <= l.within)
+}
+
+// FreeAgain is how long the answer to a call that has ended may be asked for
+// again for nothing; 0: for as long as it is remembered, or not at all.
+func (s *Sheet) FreeAgain(c *Call) time.Duration {
+	if s.rules == nil {
+		return 0
+	}
+	return s.rules.find(c, false).within
 }
 
 func (p *Price) clamp(n Credits) Credits {

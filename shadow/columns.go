@@ -24,7 +24,7 @@ const inChunk = 1 << 14
 // a tag of its own, sums are over fewer calls.
 const mostGroups = 1 << 16
 
-// columns are the newest calls' facts, as close together as they go: 32 bytes a
+// columns are the newest calls' facts, as close together as they go: 40 bytes a
 // call, against several hundred as they are decoded. Calls with the same facts
 // but for size and time share a group.
 type columns struct {
@@ -41,6 +41,7 @@ type chunk struct {
 	group, payer []uint32
 	in, out      []uint32 // bytes
 	took, units  []uint32 // ms; as the server reported them
+	again        []uint32 // ms after the answer that is given again
 }
 
 // group is the facts that calls share.
@@ -100,7 +101,7 @@ func (c *columns) add(call *journal.Call) {
 	k.at = append(k.at, call.At.UnixMilli())
 	k.group, k.payer = append(k.group, c.groupOf(call)), append(k.payer, c.payerOf(call.Payer))
 	k.in, k.out, k.took = append(k.in, small(call.In)), append(k.out, small(call.Out)), append(k.took, small(call.Took.Milliseconds()))
-	k.units = append(k.units, small(int64(call.Units)))
+	k.units, k.again = append(k.units, small(int64(call.Units))), append(k.again, small(call.RepeatedAfter.Milliseconds()))
 }
 
 func small(n int64) uint32 { return uint32(min(max(0, n), math.MaxUint32)) }
@@ -168,4 +169,5 @@ func (c *columns) inside(w Window, fn func(n int, k *chunk, from, to int)) {
 func (k *chunk) load(i int, call *pricing.Call) {
 	call.At, call.Took = time.UnixMilli(k.at[i]), time.Duration(k.took[i])*time.Millisecond
 	call.In, call.Out, call.Units = int64(k.in[i]), int64(k.out[i]), pricing.Credits(k.units[i])
+	call.RepeatedAfter = time.Duration(k.again[i]) * time.Millisecond
 }

@@ -38,7 +38,7 @@ func (x *traffic) call() *ledger.Call {
 	c.Limits = []journal.Limit{{Owner: journal.Account(c.Payer), Kind: journal.KeyRate, Max: 7, Window: time.Minute},
 		{Owner: journal.Account(c.Payer), Kind: journal.DailyCredits, Max: 60}}
 	if x.random.IntN(8) == 0 { // the answer to an earlier one, given again
-		c.Repeated, c.Limits = true, nil
+		c.Repeated, c.RepeatedAfter, c.Limits = true, time.Duration(x.random.IntN(20))*time.Minute, nil
 		return c
 	}
 	c.Limits = append(c.Limits, ledger.PlanLimits(x.sheet.Plan(c.Plan), journal.Account(c.Payer))...)
@@ -104,7 +104,7 @@ func (x *traffic) step() {
 }
 
 const live = `
-defaults: {per_call: 2, per_kb_in: 0.5, bill_on: success}
+defaults: {per_call: 2, per_kb_in: 0.5, bill_on: success, retry: free_within 10m}
 rules:
 - match: {tool: out}
   price: {per_call: 1, per_kb_out: 0.3, per_second: 0.2, max: 6}

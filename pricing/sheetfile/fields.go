@@ -88,8 +88,8 @@ func (r *reader) price(n *filetree.Node, field string, defaults bool) pricing.Pr
 		"per_kb_out": func(n *filetree.Node, field string) { r.decimal(n, field, &p.PerKBOut) },
 		"per_second": func(n *filetree.Node, field string) { r.decimal(n, field, &p.PerSecond) },
 		"min":        func(n *filetree.Node, field string) { r.credits(n, field, &p.Min) },
-		"max":        func(n *filetree.Node, field string) { r.credits(n, field, &p.Max) },
-		"hold":       func(n *filetree.Node, field string) { r.credits(n, field, &p.Hold) },
+		"max":        func(n *filetree.Node, field string) { r.bound(n, field, &p.Max) },
+		"hold":       func(n *filetree.Node, field string) { r.bound(n, field, &p.Hold) },
 		"free":       func(n *filetree.Node, field string) { p.Free = r.allowance(n, field) },
 		"tiers":      func(n *filetree.Node, field string) { p.Tiers = r.tiers(n, field) },
 		"bill_on": func(n *filetree.Node, field string) {
@@ -101,7 +101,7 @@ func (r *reader) price(n *filetree.Node, field string, defaults bool) pricing.Pr
 				r.bad(n, field, "is a share of the price: at most 100%%")
 			}
 		},
-		"retry": func(n *filetree.Node, field string) { p.Retry = r.retry(n, field) },
+		"retry": func(n *filetree.Node, field string) { p.Retry, p.RetryWithin = r.retry(n, field) },
 	}
 	r.object(n, field, known)
 	if p.Max > 0 && p.Min > p.Max {
@@ -114,18 +114,21 @@ func (r *reader) price(n *filetree.Node, field string, defaults bool) pricing.Pr
 }
 
 // retry reads "charge", "free" or "free_within 5m".
-func (r *reader) retry(n *filetree.Node, field string) string {
+func (r *reader) retry(n *filetree.Node, field string) (string, time.Duration) {
 	var word string
 	r.text(n, field, &word)
 	if within, ok := strings.CutPrefix(word, "free_within "); ok {
-		if d, err := time.ParseDuration(within); err != nil || d <= 0 {
+		d, err := time.ParseDuration(within)
+		switch {
+		case err != nil || d <= 0 || d%time.Millisecond != 0:
 			r.bad(n, field, `%q is not a duration such as "5m"`, within)
+		case d > pricing.LongestRetry:
+			r.bad(n, field, "answers are remembered for at most %s, not %s", pricing.LongestRetry, d)
 		}
-		r.warn(n, field, "every answer that is given again is free, however long after the first", "")
-		return pricing.RetryFree
+		return pricing.RetryFree, d
 	}
 	r.oneOf(n, field, word, pricing.RetryFree, pricing.RetryCharged, "free_within DURATION")
-	return word
+	return word, 0
 }
 
 // allowance reads "100/month".
@@ -200,7 +203,7 @@ func (r *reader) text(n *filetree.Node, field string, to *string) {
 
 func (r *reader) word(n *filetree.Node, field string, to *string, known ...string) {
 	var word string
-	if r.text(n, field, &word); word != "" && r.oneOf(n, field, word, known...) {
+	if r.text(n, field, &word); (word != "" || n.Kind == filetree.Text) && r.oneOf(n, field, word, known...) {
 		*to = word
 	}
 }
@@ -249,6 +252,13 @@ func (r *reader) credits(n *filetree.Node, field string, to *pricing.Credits) {
 		return
 	}
 	*to = pricing.Credits(v)
+}
+
+// bound reads credits that 0 would not bound.
+func (r *reader) bound(n *filetree.Node, field string, to *pricing.Credits) {
+	if r.credits(n, field, to); n.Kind == filetree.Number && n.Text == "0" {
+		r.bad(n, field, "must be at least 1; leave it out for none")
+	}
 }
 
 // ratio reads "500/month".

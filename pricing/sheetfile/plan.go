@@ -21,14 +21,18 @@ func (r *reader) plans(n *filetree.Node, field string) []pricing.Plan {
 func (r *reader) plan(name string, n *filetree.Node, field string) pricing.Plan {
 	p := pricing.Plan{Name: name}
 	var expires string
+	rolls := false // also of nothing: then all that is left expires
 	r.object(n, field, fields{
 		"grant": func(n *filetree.Node, field string) {
 			v, per := r.ratio(n, field, "credits", "day", "month")
 			p.Grant, p.GrantPer = pricing.Credits(v), per
 		},
-		"expires":  func(n *filetree.Node, field string) { r.word(n, field, &expires, "month_end", "day_end") },
-		"rollover": func(n *filetree.Node, field string) { r.credits(n, field, &p.Rollover) },
-		"rate":     func(n *filetree.Node, field string) { p.Rate, _ = r.ratio(n, field, "calls", "min") },
+		"expires": func(n *filetree.Node, field string) { r.word(n, field, &expires, "month_end", "day_end") },
+		"rollover": func(n *filetree.Node, field string) {
+			r.credits(n, field, &p.Rollover)
+			rolls = true
+		},
+		"rate": func(n *filetree.Node, field string) { p.Rate, _ = r.ratio(n, field, "calls", "min") },
 		"spend_cap": func(n *filetree.Node, field string) {
 			v, per := r.ratio(n, field, "credits", "day", "month")
 			p.SpendCap, p.CapPer = pricing.Credits(v), per
@@ -41,7 +45,7 @@ func (r *reader) plan(name string, n *filetree.Node, field string) pricing.Plan 
 		},
 		"auto_topup": func(n *filetree.Node, field string) { p.TopUp = r.topUp(n, field) },
 	})
-	p.Expires = expires != "" || p.Rollover > 0
+	p.Expires = expires != "" || rolls
 	switch {
 	case p.Grant == 0 && p.Expires:
 		r.bad(n, field, `only a "grant" can expire or roll over, and there is none`)
@@ -58,6 +62,9 @@ func (r *reader) topUp(n *filetree.Node, field string) pricing.TopUp {
 		"add":   func(n *filetree.Node, field string) { r.credits(n, field, &t.Add) },
 		"max":   func(n *filetree.Node, field string) { t.PerDay, _ = r.ratio(n, field, "top-ups", "day") },
 	})
+	if n.Kind == filetree.Object && t.Below == 0 {
+		r.bad(n, field, `needs "below", the balance under which %d credits are added`, t.Add)
+	}
 	if n.Kind == filetree.Object && t.Add == 0 {
 		r.bad(n, field, `needs "add", the credits that are added below %d`, t.Below)
 	}

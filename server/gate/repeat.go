@@ -28,6 +28,7 @@ type Named interface {
 // as Do does.
 type Earlier struct {
 	Call   string // its id
+	Ended  time.Time
 	Result *mcp.Message
 	Err    error
 }
@@ -65,6 +66,9 @@ func (g *Gate) repeat(ctx context.Context, c *Call) error {
 	}
 	earlier := c.Again(ctx)
 	c.Repeated, c.Limits = true, nil
+	if !earlier.Ended.IsZero() {
+		c.RepeatedAfter = max(0, g.Now().Sub(earlier.Ended)).Truncate(time.Millisecond)
+	}
 	if err := g.reserve(c); err != nil {
 		return err
 	}

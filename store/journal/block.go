@@ -56,12 +56,14 @@ func (n *Encoder) Encode(prev Hash, first, last uint64, events []*Event, opens [
 	n.acts.uint(uint64(len(events) + len(opens)))
 	for _, c := range opens {
 		n.act.call(c, first, base)
+		n.act.later(c)
 		n.record(actOpen, c.AdmitSeq-first)
 	}
 	for _, e := range events {
 		if e.Call != nil {
 			n.act.call(e.Call, first, base)
 			n.act.int(millis(e.At) - base)
+			n.act.later(e.Call)
 			n.record(actCall, e.Seq-first)
 			continue
 		}
@@ -185,10 +187,12 @@ func (b *Block) act(r *reader, base int64) error {
 	switch kind {
 	case actOpen:
 		a.Admit = in.call(b.First, base, true)
+		in.later(a.Admit)
 	case actCall:
 		c := in.call(b.First, base, false)
 		a.Event = &in.slabs.events.some(1)[0]
 		*a.Event = Event{At: TimeOf(in.int() + base), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
+		in.later(c)
 		b.admission(c)
 	case actEvent:
 		a.Event = in.event(base)

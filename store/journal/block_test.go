@@ -53,6 +53,9 @@ func drawCall(t *rapid.T) *journal.Call {
 		Findings: list(t, "findings"), Reasons: list(t, "reasons"), Observed: rapid.Bool().Draw(t, "observed"), IP: word(t, "ip"),
 		Gate: time.Duration(rapid.IntRange(0, 1e6).Draw(t, "gate")) * time.Microsecond, Error: word(t, "error"), Ref: word(t, "ref")}
 	c.Payer = rapid.SampledFrom([]string{"key:" + c.Key, "tenant:t"}).Draw(t, "payer")
+	if c.Repeated {
+		c.RepeatedAfter = time.Duration(rapid.IntRange(0, 1e9).Draw(t, "repeated after")) * time.Millisecond
+	}
 	if c.BatchN = rapid.IntRange(0, 3).Draw(t, "n"); c.BatchN > 0 {
 		c.BatchI = rapid.IntRange(0, c.BatchN-1).Draw(t, "i")
 	}

@@ -38,6 +38,19 @@ func (w *writer) word(s string) {
 	w.uint(n)
 }
 
+// later writes what older programs do not know; they step over it.
+func (w *writer) later(c *Call) {
+	if c.RepeatedAfter != 0 {
+		w.uint(uint64(c.RepeatedAfter / time.Millisecond))
+	}
+}
+
+func (r *reader) later(c *Call) {
+	if len(r.b) > 0 && c.Repeated {
+		c.RepeatedAfter = time.Duration(r.uint()) * time.Millisecond
+	}
+}
+
 func (w *writer) pairs(m map[string]string) {
 	w.uint(uint64(len(m)))
 	for _, k := range sortedKeys(m) {

@@ -74,7 +74,8 @@ type entry struct {
 	charged pricing.Credits
 	answer  *mcp.Message // nil: no longer kept
 	err     error
-	until   time.Time
+	ended   time.Time
+	until   time.Time        // it is answered from; then a request of its name runs anew
 	places  [2]*list.Element // in ended and in owners
 }
 
@@ -96,6 +97,10 @@ func (d *Dedup) look(c *gate.Call, id name, what [32]byte) *gate.Denial {
 	d.figures.checks++
 	d.expire(d.now())
 	e := d.entries[id]
+	if e != nil && e.places[0] != nil && !e.until.After(d.now()) { // some are kept longer than those after them
+		d.forget(e)
+		e = nil
+	}
 	if e == nil {
 		d.makeRoom(c.Key)
 		e = &entry{name: id, owner: c.Key, what: what, done: make(chan struct{}), waiting: 1}
@@ -130,7 +135,7 @@ func (d *Dedup) again(ctx context.Context, e *entry) gate.Earlier {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.figures.saved += e.charged
-	earlier := gate.Earlier{Call: e.call, Err: e.err}
+	earlier := gate.Earlier{Call: e.call, Ended: e.ended, Err: e.err}
 	switch {
 	case e.err != nil:
 	case e.answer == nil:
@@ -176,7 +181,7 @@ func (f *first) Settling(c *gate.Call) {
 	if a := c.Result; a != nil && len(a.Result) <= mostOnDisk {
 		r.Result, r.Error = a.Result, a.Error
 	}
-	c.Beside = f.d.write(r)
+	c.Beside = f.d.write(r, freeAgain(c))
 }
 
 // Over tells those who wait, and keeps an answer that was charged or is good.
@@ -191,7 +196,7 @@ func (f *first) Over(c *gate.Call, err error) {
 	if e.cancel != nil {
 		e.cancel()
 	}
-	e.call, e.charged, e.err, e.answer = c.ID, c.Settlement.Charged, err, c.Result
+	e.call, e.charged, e.err, e.answer, e.ended = c.ID, c.Settlement.Charged, err, c.Result, d.now()
 	if err == nil && c.Result == nil { // it did not come to an end
 		e.err = fmt.Errorf("%w: the first request of this idempotency key broke off", mcp.ErrLost)
 	}
@@ -200,6 +205,15 @@ func (f *first) Over(c *gate.Call, err error) {
 		delete(d.entries, e.name)
 		return
 	}
-	e.until = d.now().Add(d.config.ttl())
+	e.until = e.ended.Add(max(d.config.ttl(), freeAgain(c)))
 	d.enter(e)
+}
+
+// freeAgain is how long the sheet promises the answer again for nothing: for so
+// long it is known at least.
+func freeAgain(c *gate.Call) time.Duration {
+	if c.Price == nil {
+		return 0
+	}
+	return c.Price.FreeAgain(&c.Call.Call.Call)
 }

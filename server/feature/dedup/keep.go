@@ -24,6 +24,7 @@ type record struct {
 	Charged int64      `json:"charged"`
 	Result  []byte     `json:"result,omitempty"` // the server's own bytes
 	Error   *mcp.Error `json:"error,omitempty"`
+	Ended   time.Time  `json:"ended,omitzero"`
 	Until   time.Time  `json:"until"`
 }
 
@@ -41,13 +42,14 @@ func kept(c *journal.Call) bool {
 
 // write is what goes with the settlement of a named call. It also takes what
 // has been forgotten meanwhile off the disk, a few at a time.
-func (d *Dedup) write(r record) func(*store.Tx, *journal.Call) error {
+func (d *Dedup) write(r record, freeAgain time.Duration) func(*store.Tx, *journal.Call) error {
 	return func(tx *store.Tx, c *journal.Call) error {
 		if !kept(c) {
 			return nil
 		}
 		d.mu.Lock()
-		r.Until = d.now().Add(d.config.ttl())
+		r.Ended = d.now()
+		r.Until = r.Ended.Add(max(d.config.ttl(), freeAgain))
 		var forgotten []string
 		for _, id := range d.dead[:min(len(d.dead), 8)] {
 			if d.entries[id] == nil { // else it has been named anew
@@ -89,7 +91,7 @@ func (d *Dedup) load() error {
 		return err
 	}
 	for _, r := range found {
-		e := &entry{owner: r.Owner, call: r.Call, charged: pricing.Credits(r.Charged), until: r.Until, done: make(chan struct{})}
+		e := &entry{owner: r.Owner, call: r.Call, charged: pricing.Credits(r.Charged), ended: r.Ended, until: r.Until, done: make(chan struct{})}
 		close(e.done)
 		id, err := hex.DecodeString(r.ID)
 		what, err2 := hex.DecodeString(r.What)
