@@ -145,6 +145,13 @@ type owed struct {
 	amount pricing.Credits
 }
 
+// kept is a copy of a call's event, which the walk uses again.
+func kept(e *journal.Event) *journal.Event {
+	c := *e.Call
+	c.Limits = slices.Clone(c.Limits)
+	return &journal.Event{Seq: e.Seq, At: e.At, Type: e.Type, Subject: e.Subject, Call: &c}
+}
+
 // charged says whether a sheet is one that the experiment made keys pay by.
 func (e *Experiment) charged(sheet string) bool {
 	return sheet == e.Candidate || e.Going != nil && sheet == e.Going.Charged
@@ -221,7 +228,7 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 	tally.each = func(ev *journal.Event, price pricing.Credits) {
 		c := ev.Call
 		if more := c.Charged - price; e.charged(c.Sheet) && more > 0 && ev.Seq > e.MadeTo {
-			list = append(list, owed{ev, more})
+			list = append(list, owed{kept(ev), more})
 		}
 	}
 	w.event = func(ev *journal.Event) error {
