@@ -50,7 +50,7 @@ func (a *agents) Handle(ctx context.Context, x *mcp.Exchange) (*mcp.Message, err
 	w := a.s.world.Load()
 	who, _ := x.Caller.Terms.(identity)
 	if err := mcp.CheckNames(x.Request.Params); err != nil {
-		return nil, err
+		return nil, a.malformed(x, err)
 	}
 	switch method := x.Request.Method; {
 	case w.free(method):
@@ -83,14 +83,14 @@ func (a *agents) keyed(ctx context.Context, w *World, who identity, x *mcp.Excha
 	c := &gate.Call{Terms: who.terms, Refused: who.refused, Addr: who.addr, Request: x.Request}
 	for _, check := range w.entry {
 		if d := check.Do(c); d != nil {
-			a.reject(w, who, x.Request, d.Reason)
+			a.reject(w, who, askedFor(x.HTTP, x.Request), d.Reason)
 			return a.refusal(w, c, d), nil
 		}
 	}
 	if wait := a.s.others.take(c.Terms.ID, w.Config.GlobalRateLimit); wait > 0 {
 		d := gate.Deny("rate_limited")
 		d.RetryAfter = wait
-		a.reject(w, who, x.Request, d.Reason)
+		a.reject(w, who, askedFor(x.HTTP, x.Request), d.Reason)
 		return a.refusal(w, c, d), nil
 	}
 	a.figures(w, who, x, nil)
@@ -108,11 +108,7 @@ func (a *agents) keyed(ctx context.Context, w *World, who identity, x *mcp.Excha
 func (a *agents) call(ctx context.Context, w *World, who identity, x *mcp.Exchange) (*mcp.Message, error) {
 	c, err := a.newCall(w, who, x, x.Request.Params)
 	if err != nil {
-		var bad *mcp.Error
-		if errors.As(err, &bad) {
-			a.Refused(x.Caller, x.HTTP, x.Request, bad)
-		}
-		return nil, err
+		return nil, a.malformed(x, err)
 	}
 	c.Request, c.Resumes, c.Carry, c.Send = x.Request, x.Resumes, x.Carry, x.Forward
 	err = a.s.gate.Do(ctx, &w.Way, c)

@@ -29,7 +29,7 @@ type batchItem struct {
 func (a *agents) batch(ctx context.Context, w *World, who identity, x *mcp.Exchange) (*mcp.Message, error) {
 	calls, err := a.batchCalls(w, who, x)
 	if err != nil {
-		return nil, err
+		return nil, a.malformed(x, err)
 	}
 	failed, err := a.s.gate.DoAll(ctx, &w.Way, calls)
 	a.figures(w, who, x, nil)

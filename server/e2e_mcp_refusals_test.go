@@ -51,21 +51,78 @@ func TestEveryRefusalIsSeenAmongTheCallsWithItsCause(t *testing.T) {
 			t.Errorf("%s: HTTP %d %+v, want %d with %d", c.what, a.Status, a.Error, c.status, c.code)
 		}
 	}
-	var page struct {
-		Calls []struct{ Tool, Reason, Outcome string }
-	}
-	g.until("all refusals are seen", func() bool {
-		g.do("GET", "/admin/calls", nil, &page, http.StatusOK)
-		return len(page.Calls) >= len(cases)
-	})
-	slices.Reverse(page.Calls)
+	seen := g.refusals(len(cases))
 	for i, c := range cases {
-		if got := page.Calls[i]; got.Tool+" "+got.Reason != c.seen || got.Outcome != "denied" {
-			t.Errorf("%s: the owner sees %+v, want %q", c.what, got, c.seen)
+		if seen[i] != c.seen+" denied" {
+			t.Errorf("%s: the owner sees %q, want %q", c.what, seen[i], c.seen)
 		}
 	}
 	if got := g.account(k); got.Credits != 100 || got.Held != 0 {
 		t.Errorf("refusals cost: %+v", got)
 	}
 	g.prove()
+}
+
+// refusals are the calls that the owner sees, oldest first, when there are so
+// many: tool, reason and outcome.
+func (g *gateway) refusals(n int) []string {
+	g.t.Helper()
+	var page struct {
+		Calls []struct{ Tool, Reason, Outcome string }
+	}
+	g.until("all refusals are seen", func() bool {
+		g.do("GET", "/admin/calls", nil, &page, http.StatusOK)
+		return len(page.Calls) >= n
+	})
+	slices.Reverse(page.Calls)
+	seen := make([]string, len(page.Calls))
+	for i, c := range page.Calls {
+		seen[i] = c.Tool + " " + c.Reason + " " + c.Outcome
+	}
+	return seen
+}
+
+// Who shows no key, and what is no POST, is refused in the owner's sight too.
+func TestARefusalIsSeenWithoutAKeyAndOutsideOfPost(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"env": fake.Env("legacy")})
+	k := g.key(nil)
+	stream := []string{"Mcp-Session-Id", "mcp_sess_0", "Accept", "text/event-stream"}
+	hello := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
+	session := g.raw(k.Key, hello).Header.Get("Mcp-Session-Id")
+	cases := []struct {
+		what, method, key, body string
+		headers                 []string
+		status                  int
+		seen                    string
+	}{
+		{"another origin", "POST", "", `{}`, []string{"Origin", "https://evil.example"}, 403, "(no message) invalid_request"},
+		{"a name that is not ours", "POST", "", `{}`, []string{"Host", "evil.example"}, 403, "(no message) invalid_request"},
+		{"another origin that listens", "GET", "", "", []string{"Origin", "https://evil.example"}, 403, "(GET) invalid_request"},
+		{"no JSON", "POST", "", `{"jsonrpc"`, nil, 400, "(no message) parse_error"},
+		{"too deep", "POST", "", strings.Repeat("[", 2000) + strings.Repeat("]", 2000), nil, 400, "(no message) parse_error"},
+		{"too much", "POST", "", `{"x":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 413, "(no message) invalid_request"},
+		{"compressed", "POST", "", `{}`, []string{"Content-Encoding", "gzip"}, 415, "(no message) invalid_request"},
+		{"a revision of the future", "POST", "", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, []string{"MCP-Protocol-Version", "2031-01-01"}, 400, "tools/list unsupported_version"},
+		{"a batch after its time", "POST", "", `[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]`, []string{"MCP-Protocol-Version", "2025-06-18"}, 400, "(no message) invalid_request"},
+		{"an unknown session", "POST", "", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, stream, 404, "tools/list invalid_request"},
+		{"a batch of nothing", "POST", k.Key, `{"jsonrpc":"2.0","id":1,"method":"tools/call_batch","params":{"calls":[]}}`, nil, 200, "tools/call_batch invalid_params"},
+		{"a stream of no session", "GET", k.Key, "", []string{"Accept", "text/event-stream"}, 405, "(GET) invalid_request"},
+		{"a stream of an unknown session", "GET", k.Key, "", stream, 404, "(GET) invalid_request"},
+		{"a stream from nowhere", "GET", k.Key, "", []string{"Mcp-Session-Id", session, "Accept", "text/event-stream", "Last-Event-ID", "?"}, 400, "(GET) invalid_request"},
+		{"the end of no session", "DELETE", k.Key, "", nil, 400, "(DELETE) invalid_request"},
+		{"the end of somebody's session", "DELETE", "", "", []string{"Mcp-Session-Id", session}, 404, "(DELETE) invalid_request"},
+		{"another method", "PUT", "", `{}`, nil, 405, "(PUT) invalid_request"},
+	}
+	for _, c := range cases {
+		if a := g.at(c.method, c.key, c.body, c.headers...); a.Status != c.status {
+			t.Errorf("%s: HTTP %d, want %d", c.what, a.Status, c.status)
+		}
+	}
+	seen := g.refusals(len(cases))
+	for i, c := range cases {
+		if seen[i] != c.seen+" denied" {
+			t.Errorf("%s: the owner sees %q, want %q", c.what, seen[i], c.seen)
+		}
+	}
 }

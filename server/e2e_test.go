@@ -234,7 +234,11 @@ func (g *gateway) rpc(secret, method string, params any, headers ...string) answ
 
 // raw sends whatever it is given.
 func (g *gateway) raw(secret, body string, headers ...string) answer {
-	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.url+"/mcp", strings.NewReader(body))
+	return g.at(http.MethodPost, secret, body, headers...)
+}
+
+func (g *gateway) at(method, secret, body string, headers ...string) answer {
+	req, err := http.NewRequestWithContext(g.t.Context(), method, g.url+"/mcp", strings.NewReader(body))
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -245,6 +249,7 @@ func (g *gateway) raw(secret, body string, headers ...string) answer {
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
+	req.Host = req.Header.Get("Host") // empty: the address's
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return answer{}

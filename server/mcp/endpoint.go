@@ -153,7 +153,7 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 // ServeHTTP answers one request.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if problem := e.foreign(r); problem != "" {
-		fail(w, http.StatusForbidden, nil, &Error{Code: CodeInvalidRequest, Message: problem})
+		e.refuse(w, r, e.handler.Identify(r), nil, http.StatusForbidden, &Error{Code: CodeInvalidRequest, Message: problem})
 		return
 	}
 	switch r.Method {
@@ -165,7 +165,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.delete(w, r)
 	default:
 		w.Header().Set("Allow", "GET, POST, DELETE")
-		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "the MCP endpoint takes POST, GET and DELETE"})
+		e.refuse(w, r, e.handler.Identify(r), nil, http.StatusMethodNotAllowed, &Error{Code: CodeInvalidRequest, Message: "the MCP endpoint takes POST, GET and DELETE"})
 	}
 }
 

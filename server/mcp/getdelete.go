@@ -8,25 +8,24 @@ import (
 
 // get opens a session's standing stream, or resumes a stream that broke.
 func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
-	id := r.Header.Get("Mcp-Session-Id")
+	id, caller := r.Header.Get("Mcp-Session-Id"), e.handler.Identify(r)
 	if v := r.Header.Get("MCP-Protocol-Version"); id == "" || v != "" && !IsLegacy(v) || !takesStreams(r) {
 		w.Header().Set("Allow", "POST")
-		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "GET opens the event stream of a session: it needs Mcp-Session-Id and Accept: text/event-stream"})
+		e.refuse(w, r, caller, nil, http.StatusMethodNotAllowed, &Error{Code: CodeInvalidRequest, Message: "GET opens the event stream of a session: it needs Mcp-Session-Id and Accept: text/event-stream"})
 		return
 	}
-	caller := e.handler.Identify(r)
 	s, err := e.find(r.Context(), id, caller)
 	if err != nil {
-		fail(w, http.StatusNotFound, nil, noSession())
+		e.refuse(w, r, caller, nil, http.StatusNotFound, noSession())
 		return
 	}
 	defer s.leave()
 	if caller.Barred {
-		fail(w, http.StatusForbidden, nil, &Error{Code: CodeInvalidRequest, Message: "this key is suspended"})
+		e.refuse(w, r, caller, nil, http.StatusForbidden, &Error{Code: CodeInvalidRequest, Message: "this key is suspended"})
 		return
 	}
 	if !s.beginGet(e.limits.Streams) {
-		fail(w, http.StatusConflict, nil, &Error{Code: CodeInvalidRequest, Message: "this session has as many streams as it may; close one first"})
+		e.refuse(w, r, caller, nil, http.StatusConflict, &Error{Code: CodeInvalidRequest, Message: "this session has as many streams as it may; close one first"})
 		return
 	}
 	defer s.endGet()
@@ -34,7 +33,7 @@ func (e *Endpoint) get(w http.ResponseWriter, r *http.Request) {
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		name, seen, ok := parseEventID(last)
 		if !ok {
-			fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "Last-Event-ID is not an id of this server"})
+			e.refuse(w, r, caller, nil, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: "Last-Event-ID is not an id of this server"})
 			return
 		}
 		if st, n = s.resume(name, seen); st == nil || st != s.get && st.spent(n) {
@@ -116,19 +115,19 @@ func (s *session) standing(st *stream) <-chan struct{} {
 
 // delete ends a session at its client's wish.
 func (e *Endpoint) delete(w http.ResponseWriter, r *http.Request) {
-	id := r.Header.Get("Mcp-Session-Id")
+	id, caller := r.Header.Get("Mcp-Session-Id"), e.handler.Identify(r)
 	if v := r.Header.Get("MCP-Protocol-Version"); v != "" && !IsLegacy(v) {
 		w.Header().Set("Allow", "POST")
-		fail(w, http.StatusMethodNotAllowed, nil, &Error{Code: CodeInvalidRequest, Message: "this revision has no sessions to end"})
+		e.refuse(w, r, caller, nil, http.StatusMethodNotAllowed, &Error{Code: CodeInvalidRequest, Message: "this revision has no sessions to end"})
 		return
 	}
 	if id == "" {
-		fail(w, http.StatusBadRequest, nil, &Error{Code: CodeInvalidRequest, Message: "Mcp-Session-Id is missing"})
+		e.refuse(w, r, caller, nil, http.StatusBadRequest, &Error{Code: CodeInvalidRequest, Message: "Mcp-Session-Id is missing"})
 		return
 	}
-	s, err := e.find(r.Context(), id, e.handler.Identify(r))
+	s, err := e.find(r.Context(), id, caller)
 	if err != nil {
-		fail(w, http.StatusNotFound, nil, noSession())
+		e.refuse(w, r, caller, nil, http.StatusNotFound, noSession())
 		return
 	}
 	s.leave()

@@ -42,6 +42,10 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) ([]byte, int, er
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, http.StatusUnsupportedMediaType, &Error{Code: CodeInvalidRequest, Message: "Content-Type must be application/json"}
 	}
+	if how := r.Header.Get("Content-Encoding"); how != "" && how != "identity" {
+		w.Header().Set("Accept-Encoding", "identity")
+		return nil, http.StatusUnsupportedMediaType, &Error{Code: CodeInvalidRequest, Message: "the body is compressed, which this gateway does not take; send it without Content-Encoding"}
+	}
 	tooBig := &Error{Code: CodeInvalidRequest, Message: fmt.Sprintf("the body is larger than %d bytes", e.limits.Body)}
 	if r.ContentLength > e.limits.Body {
 		w.Header().Set("Connection", "close")
@@ -174,7 +178,7 @@ func (e *Endpoint) initialize(w http.ResponseWriter, r *http.Request, caller Cal
 	if e.admit != nil {
 		if wait := e.admit(r); wait > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
-			fail(w, http.StatusTooManyRequests, m.ID, &Error{Code: CodeInvalidRequest, Message: "Too many sessions created; try again later"})
+			e.refuse(w, r, caller, m, http.StatusTooManyRequests, &Error{Code: CodeInvalidRequest, Message: "Too many sessions created; try again later"})
 			return
 		}
 	}
