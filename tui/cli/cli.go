@@ -85,7 +85,9 @@ func Run(ctx context.Context, w *World) int {
 	root.SetOut(w.Out)
 	root.SetErr(w.Err)
 	err := fang.Execute(ctx, root, fang.WithVersion(w.Version), fang.WithErrorHandler(func(out io.Writer, _ fang.Styles, err error) {
-		_, _ = fmt.Fprintln(out, "paygate: "+err.Error())
+		if w.code(ctx, err) != ExitInterrupted || errors.Is(err, errLeft) { // who has pressed ctrl+c knows
+			_, _ = fmt.Fprintln(out, "paygate: "+err.Error())
+		}
 	}), fang.WithoutManpage())
 	return w.code(ctx, err)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func (w *World) keysTag(r *remote) *cobra.Command {
 			var page struct {
 				Keys []struct{ Tags map[string]string }
 			}
-			if err := c.Do(ctx, "GET", "/keys?limit=1&search="+args[0], nil, &page); err != nil {
+			if err := c.Do(ctx, "GET", "/keys?limit=1&search="+url.QueryEscape(args[0]), nil, &page); err != nil {
 				return err
 			}
 			for _, k := range page.Keys {

@@ -46,7 +46,10 @@ func (w *World) action(r *remote, use, short string, args cobra.PositionalArgs, 
 		if err != nil {
 			return err
 		}
-		err = errors.Join(run(cmd.Context(), c, args), end())
+		if err = named(cmd.Context(), c, use, args); err == nil {
+			err = run(cmd.Context(), c, args)
+		}
+		err = errors.Join(err, end())
 		if c.Demo() {
 			_, _ = fmt.Fprintln(w.Err, "demo: the data of this gateway is made up")
 		}
@@ -264,6 +267,13 @@ func (w *World) keysList(r *remote) *cobra.Command {
 	cmd.Flags().StringVar(&search, "search", "", "part of a name, alias or id")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most (500)")
 	return cmd
+}
+
+func credits(n int64) string {
+	if n == 1 {
+		return "1 credit"
+	}
+	return fmt.Sprintf("%d credits", n)
 }
 
 func state1(k api.KeyRow) string {

@@ -52,6 +52,9 @@ func (w *World) root() *cobra.Command {
 	grouped("manage", "Watch and manage a running gateway", w.attach(), w.calls(), w.credits(), w.keys(), w.logs(), w.mode(), w.prices(), w.servers(), w.shadow())
 	grouped("call", "Call", w.call(), w.connect())
 	grouped("state", "Look after its state", w.doctor(), w.backup(), w.restore(), w.compact(), w.admin())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%v; see \"%s --help\" (what begins with - and is no flag stands behind --)", err, cmd.CommandPath())
+	})
 	grouped("more", "More", w.version(), w.demoTool())
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")

@@ -100,7 +100,7 @@ func (w *World) call() *cobra.Command {
 			return err
 		}
 		if !r.json {
-			w.say("quote: %d credits of %d", quote.CreditsRequired, quote.CreditsAvailable)
+			w.say("quote: %s of %d", credits(quote.CreditsRequired), quote.CreditsAvailable)
 		}
 		if dry {
 			return w.show(r, quote, func() { w.say("would be %s", first(quote.Reason, "admitted")) })
