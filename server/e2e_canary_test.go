@@ -194,12 +194,12 @@ func TestWhatACanaryTakesADayIsBounded(t *testing.T) {
 // neither what goes back to it nor what the guard of top-ups sees.
 func TestCreditsThatComeDuringACanaryDoNotConfuseIt(t *testing.T) {
 	t.Parallel()
-	g := start(t, nil)
+	g := start(t, map[string]any{"adminRateLimit": 0})
 	const plan = "plans: {auto: {auto_topup: {below: 5, add: 10, max: 2/day}}}"
 	g.candidate("two", "defaults: {per_call: 2}\n"+plan) // live
 	g.call(g.key(nil).Key, "echo", nil)
 	g.do("POST", "/admin/shadow/promote", map[string]any{"name": "two", "override": []string{"all"}}, nil, http.StatusOK)
-	keys, given := make([]key, 24), map[string]int64{}
+	keys, given := make([]key, 40), map[string]int64{}
 	for i := range keys {
 		keys[i] = g.key(map[string]any{"plan": "auto", "credits": 10})
 		given[keys[i].ID] = 10

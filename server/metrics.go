@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,7 +33,7 @@ type counters struct {
 const mostLabels = 5000
 
 func newCounters(s *Server) *counters {
-	c := &counters{registry: prometheus.NewRegistry(), lab: newLabMetrics(s.lab), tools: map[string]bool{}}
+	c := &counters{registry: prometheus.NewRegistry(), lab: s.labRoutes.Metrics(), tools: map[string]bool{}}
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		c.registry.MustRegister(v)
@@ -123,4 +124,15 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) error {
 	}
 	promhttp.HandlerFor(from, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 	return nil
+}
+
+// scraper says whether a request for metrics comes with an admin key, in the
+// header of ours or in the one that Prometheus sends.
+func (s *Server) scraper(r *http.Request) bool {
+	secret := r.Header.Get("X-Admin-Key")
+	if secret == "" {
+		secret = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	}
+	_, role, ok := s.keys.AdminKey(secret)
+	return ok && role >= api.Viewer
 }

@@ -11,7 +11,7 @@ import (
 
 // routes are every operation but /mcp.
 func (s *Server) routes() []api.Route {
-	return slices.Concat(s.keys.Routes(), s.reports.Routes(), s.feed.Routes(), s.dedup.Routes(), s.maintenance.Routes(), s.public(), s.operate(), s.observe(), s.experiments(), s.promotions())
+	return slices.Concat(s.keys.Routes(), s.reports.Routes(), s.feed.Routes(), s.dedup.Routes(), s.maintenance.Routes(), s.public(), s.operate(), s.observe(), s.labRoutes.Routes())
 }
 
 // mount gives every path its routes behind the front.

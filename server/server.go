@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"paygate/pricing"
 	"paygate/server/api"
 	"paygate/server/config"
 	"paygate/server/feature/dedup"
@@ -27,6 +28,7 @@ import (
 	"paygate/server/feature/maintenance"
 	"paygate/server/gate"
 	"paygate/server/keys"
+	"paygate/server/lab"
 	"paygate/server/mcp"
 	"paygate/server/mcp/bridge"
 	"paygate/server/report"
@@ -78,6 +80,7 @@ type Server struct {
 	maintenance *maintenance.Maintenance
 	runs        *runs
 	lab         *shadow.Lab
+	labRoutes   *lab.Lab
 	document    func() ([]byte, error) // OpenAPI
 
 	proving sync.Mutex
@@ -155,6 +158,8 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	s.lab = shadow.New(shadow.Options{Book: s.book, Now: s.opts.Now, Name: s.keys.Name, Changed: s.Compile,
 		Dir: filepath.Dir(s.book.DB().Path()), Log: s.opts.Log, Demo: s.opts.Demo, Version: s.opts.Version})
+	s.labRoutes = lab.New(lab.Options{Lab: s.lab, Keys: s.keys, DB: s.book.DB(), Now: s.opts.Now, Tools: s.toolNames,
+		Live: func() *pricing.Sheet { return s.world.Load().prices.live }, Rollout: func() *sheets.Rollout { return s.world.Load().prices.rollout }})
 	s.feed = live.NewFeed(live.Options{Follower: s.follower, Reports: s.reports, Book: s.book, Keys: s.keys, Now: s.opts.Now, Started: s.started,
 		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Ended: s.ended})
 	if err := s.recall(ctx); err != nil {
@@ -223,11 +228,7 @@ func (s *Server) watch() {
 			s.opts.Log.Error("grants of plans are not given any more; restart the gateway", "error", err)
 		}
 	})
-	s.loops.Go(func() {
-		if err := s.lab.Keep(s.ctx); err != nil && s.ctx.Err() == nil {
-			s.opts.Log.Error("scheduled prices and canaries are not watched any more; restart the gateway", "error", err)
-		}
-	})
+	s.loops.Go(func() { s.lab.Keep(s.ctx) })
 	s.loops.Go(func() {
 		if err := s.lab.Run(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.opts.Log.Error("the pricing lab stopped; calls are not concerned", "error", err)

@@ -177,18 +177,25 @@ func (l *Lab) atItsTime(ctx context.Context, name string) (func(*ledger.Tx, *Exp
 	}, nil
 }
 
-// Keep does what is due, once a second, until ctx ends.
-func (l *Lab) Keep(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+// Keep does what is due, once a second, until ctx ends. What fails is said and
+// tried again after a while: a canary is never left alone for good.
+func (l *Lab) Keep(ctx context.Context) {
+	const pause = 30 * time.Second
+	tick, rests := time.NewTicker(time.Second), time.Time{}
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
+		now := l.o.Now()
+		if now.Before(rests) {
+			continue
+		}
 		if _, err := l.Due(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrUnavailable) {
-			return err
+			l.o.Log.Error("scheduled prices and canaries could not be looked at; it is tried again in half a minute", "error", err)
+			rests = now.Add(pause)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package lab
 
 import (
 	"context"
@@ -12,19 +12,19 @@ import (
 // liveName is what the live sheet is called among candidates.
 const liveName = "live"
 
-// shadowSheets are the live sheet and every candidate that may still go live,
+// sheets are the live sheet and every candidate that may still go live,
 // as prices by tool.
-func (s *Server) shadowSheets(ctx context.Context, _ api.None) (api.LabSheets, error) {
-	list, err := s.lab.Experiments()
+func (l *Lab) sheets(ctx context.Context, _ api.None) (api.LabSheets, error) {
+	list, err := l.o.Lab.Experiments()
 	if err != nil {
 		return api.LabSheets{}, err
 	}
 	tools := map[string]bool{}
-	for _, name := range s.toolNames(ctx) {
+	for _, name := range l.o.Tools(ctx) {
 		tools[name] = true
 	}
-	live := s.world.Load().Way.Sheet
-	find, sheets := sheets.Of(s.book.DB()), []*pricing.Sheet{live}
+	live := l.o.Live()
+	find, sheets := sheets.Of(l.o.DB), []*pricing.Sheet{live}
 	out := api.LabSheets{Sheets: []api.LabSheet{{Name: liveName, State: shadow.IsLive}}}
 	for _, e := range list {
 		switch e.State {
@@ -45,17 +45,17 @@ func (s *Server) shadowSheets(ctx context.Context, _ api.None) (api.LabSheets, e
 	}
 	for i, sheet := range sheets {
 		spec, row := sheet.Spec(), &out.Sheets[i]
-		row.Hash, row.Plans, row.Default, row.Tools = sheet.Hash(), len(spec.Plans), labPrice(spec.Defaults), map[string]api.LabPrice{}
+		row.Hash, row.Plans, row.Default, row.Tools = sheet.Hash(), len(spec.Plans), priceOf(spec.Defaults), map[string]api.LabPrice{}
 		if !sheet.Flat() {
 			row.Rules = len(spec.Rules)
 		}
 		for name := range tools {
-			row.Tools[name] = labPrice(sheet.Posted(name))
+			row.Tools[name] = priceOf(sheet.Posted(name))
 		}
 	}
 	return out, nil
 }
 
-func labPrice(p pricing.Price) api.LabPrice {
+func priceOf(p pricing.Price) api.LabPrice {
 	return api.LabPrice{PerCall: p.PerCall.String(), PerKBIn: p.PerKBIn.String(), PerKBOut: p.PerKBOut.String()}
 }

@@ -1,28 +1,25 @@
-package server
+package lab
 
 import (
-	"net/http"
-	"strings"
-
 	"github.com/prometheus/client_golang/prometheus"
 
-	"paygate/server/api"
 	"paygate/shadow"
 )
 
-// labMetrics are gauges of every experiment. They are shown only to who has an
+// metrics are gauges of every experiment. They are shown only to who has an
 // admin key: agents must not learn what candidates ask.
-type labMetrics struct {
+type metrics struct {
 	lab                                      *shadow.Lab
 	attempts, coverage, lag, differs, denied *prometheus.Desc
 	credits                                  *prometheus.Desc
 }
 
-func newLabMetrics(lab *shadow.Lab) *prometheus.Registry {
+// Metrics are the experiments' gauges.
+func (l *Lab) Metrics() *prometheus.Registry {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("paygate_shadow_"+name, help, append([]string{"experiment", "state"}, labels...), nil)
 	}
-	m := &labMetrics{lab: lab,
+	m := &metrics{lab: l.o.Lab,
 		attempts: desc("attempts", "Calls that the candidate has lived through."),
 		coverage: desc("coverage_ratio", "Share of the attempts that it has judged; a report needs 1."),
 		lag:      desc("lag_acts", "Acts of the journal that are not in yet."),
@@ -35,14 +32,14 @@ func newLabMetrics(lab *shadow.Lab) *prometheus.Registry {
 }
 
 // Describe is prometheus.Collector's.
-func (m *labMetrics) Describe(to chan<- *prometheus.Desc) {
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{m.attempts, m.coverage, m.lag, m.differs, m.denied, m.credits} {
 		to <- d
 	}
 }
 
 // Collect is prometheus.Collector's.
-func (m *labMetrics) Collect(to chan<- prometheus.Metric) {
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	for _, e := range m.lab.Latest() {
 		set := func(d *prometheus.Desc, value float64, labels ...string) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{e.Name, e.State}, labels...)...)
@@ -55,15 +52,4 @@ func (m *labMetrics) Collect(to chan<- prometheus.Metric) {
 		set(m.credits, float64(e.LiveCredits), "live")
 		set(m.credits, float64(e.Credits), "candidate")
 	}
-}
-
-// scraper says whether a request for metrics comes with an admin key, in the
-// header of ours or in the one that Prometheus sends.
-func (s *Server) scraper(r *http.Request) bool {
-	secret := r.Header.Get("X-Admin-Key")
-	if secret == "" {
-		secret = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	}
-	_, role, ok := s.keys.AdminKey(secret)
-	return ok && role >= api.Viewer
 }

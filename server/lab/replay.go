@@ -1,4 +1,4 @@
-package server
+package lab
 
 import (
 	"context"
@@ -30,29 +30,29 @@ type replayOut struct {
 	Reports []*shadow.Report `json:"reports"`
 }
 
-func (s *Server) shadowReplay(ctx context.Context, in replayIn) (replayOut, error) {
+func (l *Lab) replay(ctx context.Context, in replayIn) (replayOut, error) {
 	request := shadow.ReplayRequest{ID: in.ID, WhatIf: in.WhatIf}
 	list := in.Sheets
 	if list == nil {
 		list = []sheetIn{in.sheetIn}
 	}
 	for _, one := range list {
-		candidate, err := s.candidate(one)
+		candidate, err := l.candidate(one)
 		if err != nil {
-			return replayOut{}, labError(err)
+			return replayOut{}, asAPI(err)
 		}
 		request.Candidates = append(request.Candidates, candidate)
 	}
 	request.Window.From, request.Window.To = api.DateOr(in.From, request.Window.From), api.DateOr(in.To, request.Window.To)
-	reports, err := s.lab.Replay(ctx, request)
-	return labAnswer(replayOut{reports}, err)
+	reports, err := l.o.Lab.Replay(ctx, request)
+	return answer(replayOut{reports}, err)
 }
 
 // candidate is the sheet that a replay names or holds.
-func (s *Server) candidate(in sheetIn) (c shadow.Candidate, err error) {
+func (l *Lab) candidate(in sheetIn) (c shadow.Candidate, err error) {
 	if in.Sheet == "" {
 		c.Name = in.Name
-		c.Sheet, err = s.lab.Sheet(in.Name, in.Set)
+		c.Sheet, err = l.o.Lab.Sheet(in.Name, in.Set)
 		return c, err
 	}
 	f, err := sheetfile.Parse([]byte(in.Sheet))
@@ -76,13 +76,13 @@ type replayProgress struct {
 	Done    float64 `json:"done"` // share
 }
 
-func (s *Server) shadowProgress(_ context.Context, in replayID) (replayProgress, error) {
-	done, running := s.lab.Progress(in.ID)
+func (l *Lab) progress(_ context.Context, in replayID) (replayProgress, error) {
+	done, running := l.o.Lab.Progress(in.ID)
 	return replayProgress{in.ID, running, done}, nil
 }
 
-func (s *Server) shadowCancel(_ context.Context, in replayID) (replayProgress, error) {
-	if !s.lab.Cancel(in.ID) {
+func (l *Lab) cancel(_ context.Context, in replayID) (replayProgress, error) {
+	if !l.o.Lab.Cancel(in.ID) {
 		return replayProgress{}, api.NotFound("No replay of this id is under way")
 	}
 	return replayProgress{ID: in.ID}, nil
@@ -94,15 +94,15 @@ type sumsIn struct {
 	To     string    `json:"to"`
 }
 
-func (s *Server) shadowSums(ctx context.Context, in sumsIn) (*shadow.Sums, error) {
+func (l *Lab) sums(ctx context.Context, in sumsIn) (*shadow.Sums, error) {
 	request := shadow.SumsRequest{}
 	for _, one := range in.Sheets {
-		c, err := s.candidate(one)
+		c, err := l.candidate(one)
 		if err != nil {
-			return nil, labError(err)
+			return nil, asAPI(err)
 		}
 		request.Sheets = append(request.Sheets, c.Sheet)
 	}
 	request.Window.From, request.Window.To = api.DateOr(in.From, request.Window.From), api.DateOr(in.To, request.Window.To)
-	return labAnswer(s.lab.Sums(ctx, request))
+	return answer(l.o.Lab.Sums(ctx, request))
 }

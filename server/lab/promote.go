@@ -1,4 +1,4 @@
-package server
+package lab
 
 import (
 	"context"
@@ -13,15 +13,15 @@ import (
 
 // promotions are the routes by which a candidate's prices go live and come
 // back.
-func (s *Server) promotions() []api.Route {
+func (l *Lab) promotions() []api.Route {
 	return []api.Route{
-		api.Handle("POST", "/admin/shadow/review", api.Admin, "Write down that a candidate's report was seen, by its hash", s.shadowReview),
-		api.Handle("GET", "/admin/shadow/promote", api.Viewer, "What stands against a promotion, and whom it concerns", s.promotePreview),
-		api.Handle("POST", "/admin/shadow/promote", api.Admin, "Make a candidate's prices live: now, at a time, or for some keys first", s.shadowPromote),
-		api.Handle("POST", "/admin/shadow/cancel", api.Admin, "Take a scheduled promotion back", s.shadowUnschedule),
-		api.Handle("GET", "/admin/shadow/rollout", api.Viewer, "Who pays by which sheet, what a canary does, and what comes next", s.shadowRollout),
-		api.Handle("GET", "/admin/shadow/rollback", api.Viewer, "What a rollback would give back, key by key", s.rollbackPreview),
-		api.Handle("POST", "/admin/shadow/rollback", api.Admin, "Make the prices before live again, with exact refunds if asked", s.shadowRollback),
+		api.Handle("POST", "/admin/shadow/review", api.Admin, "Write down that a candidate's report was seen, by its hash", l.review),
+		api.Handle("GET", "/admin/shadow/promote", api.Viewer, "What stands against a promotion, and whom it concerns", l.promotePreview),
+		api.Handle("POST", "/admin/shadow/promote", api.Admin, "Make a candidate's prices live: now, at a time, or for some keys first", l.promote),
+		api.Handle("POST", "/admin/shadow/cancel", api.Admin, "Take a scheduled promotion back", l.unschedule),
+		api.Handle("GET", "/admin/shadow/rollout", api.Viewer, "Who pays by which sheet, what a canary does, and what comes next", l.rollout),
+		api.Handle("GET", "/admin/shadow/rollback", api.Viewer, "What a rollback would give back, key by key", l.rollbackPreview),
+		api.Handle("POST", "/admin/shadow/rollback", api.Admin, "Make the prices before live again, with exact refunds if asked", l.rollback),
 	}
 }
 
@@ -89,41 +89,41 @@ type promoteOut struct {
 	Keys      int `json:"keys"`          // all that are not revoked
 }
 
-func (s *Server) promotePreview(ctx context.Context, in promoteIn) (promoteOut, error) {
+func (l *Lab) promotePreview(ctx context.Context, in promoteIn) (promoteOut, error) {
 	p, err := in.promotion()
 	if err != nil {
 		return promoteOut{}, err
 	}
-	made, err := s.lab.Preview(ctx, p)
+	made, err := l.o.Lab.Preview(ctx, p)
 	if err != nil {
-		return promoteOut{}, labError(err)
+		return promoteOut{}, asAPI(err)
 	}
-	return s.concerned(made, p), nil
+	return l.concerned(made, p), nil
 }
 
-func (s *Server) shadowPromote(ctx context.Context, in promoteIn) (promoteOut, error) {
+func (l *Lab) promote(ctx context.Context, in promoteIn) (promoteOut, error) {
 	p, err := in.promotion()
 	if err != nil {
 		return promoteOut{}, err
 	}
-	made, err := s.lab.Promote(ctx, p, api.ActorOf(ctx).ID)
+	made, err := l.o.Lab.Promote(ctx, p, api.ActorOf(ctx).ID)
 	if err != nil {
-		return promoteOut{}, labError(err)
+		return promoteOut{}, asAPI(err)
 	}
-	return s.concerned(made, p), nil
+	return l.concerned(made, p), nil
 }
 
 // concerned counts the keys that a promotion is about.
-func (s *Server) concerned(made *shadow.Promoted, p shadow.Promotion) promoteOut {
+func (l *Lab) concerned(made *shadow.Promoted, p shadow.Promotion) promoteOut {
 	out := promoteOut{Promoted: made}
-	at := s.opts.Now()
+	at := l.o.Now()
 	if p.At.After(at) {
 		at = p.At
 	}
-	next := s.world.Load().prices.rollout.With(sheets.Next{At: at, Percent: p.Percent, Salt: made.Experiment.Salt(), Keeps: p.Keeps()})
-	for _, t := range s.keys.Active() {
+	next := l.o.Rollout().With(sheets.Next{At: at, Percent: p.Percent, Salt: made.Experiment.Salt(), Keeps: p.Keeps()})
+	for _, t := range l.o.Keys.Active() {
 		out.Keys++
-		if next.Concerns(payer(t)) {
+		if next.Concerns(sheets.Payer{ID: t.ID, Made: t.Made}) {
 			out.Concerned++
 		} else {
 			out.Kept++
@@ -132,26 +132,26 @@ func (s *Server) concerned(made *shadow.Promoted, p shadow.Promotion) promoteOut
 	return out
 }
 
-func (s *Server) shadowReview(ctx context.Context, in nameIn) (*shadow.Experiment, error) {
-	return labAnswer(s.lab.Review(ctx, in.Name, api.ActorOf(ctx).ID))
+func (l *Lab) review(ctx context.Context, in nameIn) (*shadow.Experiment, error) {
+	return answer(l.o.Lab.Review(ctx, in.Name, api.ActorOf(ctx).ID))
 }
 
-func (s *Server) shadowUnschedule(ctx context.Context, in nameIn) (*shadow.Experiment, error) {
-	return labAnswer(s.lab.Unschedule(ctx, in.Name, api.ActorOf(ctx).ID))
+func (l *Lab) unschedule(ctx context.Context, in nameIn) (*shadow.Experiment, error) {
+	return answer(l.o.Lab.Unschedule(ctx, in.Name, api.ActorOf(ctx).ID))
 }
 
-func (s *Server) shadowRollout(ctx context.Context, _ api.None) (*shadow.Rollout, error) {
-	return labAnswer(s.lab.Rollout(ctx))
+func (l *Lab) rollout(ctx context.Context, _ api.None) (*shadow.Rollout, error) {
+	return answer(l.o.Lab.Rollout(ctx))
 }
 
 type rollbackIn struct {
 	MakeGood bool `json:"makeGood" query:"makeGood"` // give each key back what the new prices took more
 }
 
-func (s *Server) rollbackPreview(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
-	return labAnswer(s.lab.RollbackPreview(ctx, in.MakeGood))
+func (l *Lab) rollbackPreview(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
+	return answer(l.o.Lab.RollbackPreview(ctx, in.MakeGood))
 }
 
-func (s *Server) shadowRollback(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
-	return labAnswer(s.lab.Rollback(ctx, in.MakeGood, api.ActorOf(ctx).ID))
+func (l *Lab) rollback(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
+	return answer(l.o.Lab.Rollback(ctx, in.MakeGood, api.ActorOf(ctx).ID))
 }
