@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,7 +149,7 @@ func (w *World) client(ctx context.Context, r *remote) (c *client.Client, end fu
 	}
 	dir := w.StateDir(where)
 	if url == "" {
-		if url = serving(ctx, dir); url == "" {
+		if url = Running(ctx, dir); url == "" {
 			if r.running {
 				return nil, nil, fmt.Errorf("no gateway runs on %s; start one with \"paygate wrap\", or name one with --url", dir)
 			}
@@ -165,23 +164,6 @@ func (w *World) client(ctx context.Context, r *remote) (c *client.Client, end fu
 		key = strings.TrimSpace(string(text))
 	}
 	return client.New(url, key), func() error { return nil }, nil
-}
-
-// serving is the address of the gateway that serves a state; "" if none does,
-// although one that was killed may have left its address.
-func serving(ctx context.Context, dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, AddressFile))
-	if err != nil {
-		return ""
-	}
-	address := strings.TrimSpace(string(text))
-	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(address, "http://"))
-	if err != nil {
-		return ""
-	}
-	_ = conn.Close()
-	return address
 }
 
 func first(texts ...string) string {

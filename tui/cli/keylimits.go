@@ -97,7 +97,13 @@ func (w *World) keysTag(r *remote) *cobra.Command {
 		if err := c.Do(ctx, "POST", "/keys/tags", map[string]any{"key": args[0], "tags": tags}, &out); err != nil {
 			return err
 		}
-		return w.show(r, out, func() { w.say("%s", strings.TrimPrefix(fmt.Sprint(out.Tags), "map")) })
+		return w.show(r, out, func() {
+			pairs := []string{}
+			for _, name := range sortedNames(out.Tags) {
+				pairs = append(pairs, name+"="+out.Tags[name])
+			}
+			w.say("tags: %s", first(strings.Join(pairs, " "), "none"))
+		})
 	})
 	cmd.Flags().BoolVar(&none, "none", false, "take all tags away")
 	return cmd

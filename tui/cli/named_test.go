@@ -41,7 +41,7 @@ func TestKeysAreKnownByTheirNames(t *testing.T) {
 	} {
 		spoke = ""
 		var said bytes.Buffer
-		w := &cli.World{Args: append(strings.Fields(tt.typed), "--url", gateway.URL, "--admin-key", "ak"), Out: &said, Err: &said, Exit: func(error) int { return cli.ExitError }}
+		w := &cli.World{Args: append(strings.Fields(tt.typed), "--url", gateway.URL, "--admin-key", "ak"), Out: &said, Err: &said, StateDir: func(cli.Wrap) string { return "nowhere" }, Exit: func(error) int { return cli.ExitError }}
 		cli.Run(t.Context(), w)
 		if spoke != tt.want || !strings.Contains(said.String(), tt.says) {
 			t.Errorf("%s: spoke of %q, want %q; said %q", tt.typed, spoke, tt.want, said.String())
