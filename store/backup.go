@@ -133,11 +133,14 @@ func (d *DB) Backup(ctx context.Context, w io.Writer) error {
 
 // startKeeping begins between two commits, so that the backup is of one moment.
 func (d *DB) startKeeping(k *keeper) ([]string, error) {
-	tx, err := d.bolt.Begin(true)
+	if err := d.checkpoint(); err != nil {
+		return nil, err
+	}
+	tx, err := d.handle().Begin(true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path, closed(err))
 	}
-	buckets := (&Snapshot{tx}).Buckets()
+	buckets := (&Snapshot{tx: tx}).Buckets()
 	for _, b := range buckets {
 		k.left[b] = true
 	}

@@ -18,6 +18,9 @@ func Compact(dir string) (before, after int64, err error) {
 	if _, err := os.Stat(path); err != nil {
 		return 0, 0, fmt.Errorf("compact: %w", err)
 	}
+	if err := settle(dir); err != nil {
+		return 0, 0, err
+	}
 	src, err := open(path, &bolt.Options{Timeout: 200 * time.Millisecond, FreelistType: bolt.FreelistMapType})
 	if err != nil {
 		return 0, 0, err
@@ -42,6 +45,16 @@ func Compact(dir string) (before, after int64, err error) {
 	// The old file stays locked until the new one has its name, so nobody can
 	// open it in between and write into what is about to vanish.
 	return before, after, errors.Join(replace(part, path), src.Close())
+}
+
+// settle brings what a gateway that was killed left in the write-ahead log into
+// the database.
+func settle(dir string) error {
+	db, err := Open(dir, Options{})
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 // CompactIfMostlyFree is Compact for a file of at least so many bytes of which
@@ -82,11 +95,16 @@ func replace(part, path string) error {
 	if err := os.Rename(part, path); err != nil {
 		return fmt.Errorf("rename: %w", err)
 	}
+	return syncFolder(path)
+}
+
+// syncFolder makes a file's name last.
+func syncFolder(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("folder: %w", err)
 	}
-	// Not every system can sync a folder; the rename itself has happened.
+	// Not every system can sync a folder; what was done in it has happened.
 	_ = dir.Sync()
 	return dir.Close()
 }

@@ -8,6 +8,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -66,6 +67,11 @@ type DB struct {
 	fault func() error
 	doubt func() error
 
+	writing     sync.Mutex // held from a write transaction's beginning until what it brought in is known
+	wal         wal
+	checkpoints sync.WaitGroup // in the background
+	behind      atomic.Bool    // one of them runs
+
 	backups sync.Mutex             // held by the one backup that runs
 	keeper  atomic.Pointer[keeper] // of that backup; nil when none runs
 	longest atomic.Int64           // View so far
@@ -87,8 +93,8 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{bolt: db, opts: options, path: path, now: o.Now, fault: o.Fault, doubt: o.Doubt}
-	if err := d.migrate(); err != nil {
+	d := &DB{bolt: db, opts: options, path: path, now: o.Now, fault: o.Fault, doubt: o.Doubt, wal: wal{path: walPath(path)}}
+	if err := errors.Join(d.recover(db), d.migrate()); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return d, nil
@@ -155,6 +161,9 @@ func (d *DB) handle() *bolt.DB {
 // Reopen closes the file and opens it again, after a commit that failed: what
 // is on disk is the truth then.
 func (d *DB) Reopen() error {
+	d.checkpoints.Wait()
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.bolt.Close(); err != nil {
@@ -165,15 +174,47 @@ func (d *DB) Reopen() error {
 		return err
 	}
 	d.bolt = db
-	return nil
+	return d.recover(db)
+}
+
+// recover brings what the write-ahead log has into the database that was just
+// opened. Until it can, nothing can be committed.
+func (d *DB) recover(db *bolt.DB) error {
+	var has mark
+	err := db.View(func(tx *bolt.Tx) error {
+		has = readMark((&Snapshot{tx: tx}).Get("meta", []byte(walMark)))
+		return nil
+	})
+	if err != nil {
+		return d.wal.fail(fmt.Errorf("%s: %w", d.path, err))
+	}
+	left, err := d.wal.recover(has)
+	if err != nil {
+		return d.wal.fail(err)
+	}
+	if len(left.records) > 0 {
+		err = db.Update(func(tx *bolt.Tx) error {
+			if err := left.into(&Tx{Snapshot: Snapshot{tx: tx}, db: d}); err != nil || d.fault == nil {
+				return err
+			}
+			return d.fault()
+		})
+		if err != nil {
+			return d.wal.fail(fmt.Errorf("%s: what is in the write-ahead log: %w", d.path, err))
+		}
+	}
+	return d.wal.restart(left.upTo)
 }
 
 // Close waits for open transactions and closes the file.
 func (d *DB) Close() error {
-	if err := d.handle().Close(); err != nil {
-		return fmt.Errorf("%s: %w", d.path, err)
+	d.checkpoints.Wait()
+	_ = d.checkpoint() // what it cannot bring in stays in the log
+	err := d.wal.close()
+	if closing := d.handle().Close(); closing != nil {
+		err = errors.Join(err, fmt.Errorf("%s: %w", d.path, closing))
 	}
-	return nil
+	return err
 }
 
 // Size is the size of the file and how much of it is free, in bytes.
@@ -189,11 +230,20 @@ func (d *DB) Size() (total, free int64, err error) {
 // returns nil; otherwise nothing of it stays. After an error of the commit
 // itself the caller cannot know what is on disk and must reopen the file.
 func (d *DB) Update(fn func(*Tx) error) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if err := d.wal.broken(); err != nil {
+		return err
+	}
 	tx, err := d.handle().Begin(true)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.path, closed(err))
 	}
-	if err := fn(&Tx{Snapshot: Snapshot{tx}, db: d}); err != nil {
+	t, logged := &Tx{Snapshot: Snapshot{tx: tx}, db: d}, d.wal.take()
+	if err := logged.into(t); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err := fn(t); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if d.fault != nil {
@@ -204,8 +254,59 @@ func (d *DB) Update(fn func(*Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("%s: %w", d.path, err)
 	}
+	d.wal.committed(logged)
 	if d.doubt != nil {
 		return d.doubt()
+	}
+	return nil
+}
+
+// Log is Update for what commits often: it waits for the disk once, for the
+// write-ahead log, and the database has it later. fn may Get, Put, Append and
+// Delete; it sees all that was committed before. Only one goroutine at a time
+// may commit.
+func (d *DB) Log(fn func(*Tx) error) error {
+	r := newRecord()
+	if err := fn(&Tx{Snapshot: Snapshot{logs: d, record: r}, db: d}); err != nil {
+		return err
+	}
+	if len(r.raw) > segmentSize/2 {
+		return d.Update(share{records: [][]byte{r.payload()}}.changes)
+	}
+	if d.fault != nil {
+		if err := d.fault(); err != nil {
+			return d.wal.fail(fmt.Errorf("%s: %w", d.path, err))
+		}
+	}
+	full, due, err := d.wal.append(r)
+	if full {
+		if err = d.checkpoint(); err == nil {
+			_, due, err = d.wal.append(r)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if due && d.behind.CompareAndSwap(false, true) {
+		d.checkpoints.Go(func() {
+			defer d.behind.Store(false)
+			_ = d.checkpoint() // the next commit tells its error
+		})
+	}
+	if d.doubt != nil {
+		return d.doubt()
+	}
+	return nil
+}
+
+// checkpoint brings what is in the write-ahead log into the database. If it
+// cannot, the next commit fails.
+func (d *DB) checkpoint() error {
+	if !d.wal.ready() {
+		return nil
+	}
+	if err := d.Update(func(*Tx) error { return nil }); err != nil {
+		return d.wal.fail(err)
 	}
 	return nil
 }
@@ -214,19 +315,51 @@ func (d *DB) Update(fn func(*Tx) error) error {
 // an open reader pins pages and, when the map must grow, stops the writer.
 // What fn gets is valid only until it returns.
 func (d *DB) View(fn func(*Snapshot) error) error {
+	// If the disk takes nothing now, the next commit says so; until then what is
+	// in the database can be read.
+	_ = d.checkpoint()
+	tx, err := d.reader()
+	if err != nil {
+		return err
+	}
+	if d.now != nil {
+		began := d.now()
+		defer func() { d.measure(d.now().Sub(began)) }()
+	}
+	return errors.Join(fn(&Snapshot{tx: tx}), tx.Rollback())
+}
+
+func (d *DB) reader() (*bolt.Tx, error) {
 	h := d.handle()
 	tx, err := h.Begin(false)
 	if now := d.handle(); err != nil && now != h { // reopened in between
 		tx, err = now.Begin(false)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.path, closed(err))
+		return nil, fmt.Errorf("%s: %w", d.path, closed(err))
 	}
-	if d.now != nil {
-		began := d.now()
-		defer func() { d.measure(d.now().Sub(began)) }()
+	return tx, nil
+}
+
+// logged is what a key has for a Log: by its own record, by one that is not in
+// the database yet, or in the database. What a checkpoint has taken meanwhile
+// is there, since it is looked at last.
+func (d *DB) logged(r *record, bucket string, key []byte) []byte {
+	if value, ok := r.get(bucket, key); ok {
+		return value
 	}
-	return errors.Join(fn(&Snapshot{tx}), tx.Rollback())
+	if value, ok := d.wal.value(bucket, key); ok {
+		return value
+	}
+	tx, err := d.reader()
+	if err != nil {
+		return nil // the commit fails for the same reason
+	}
+	value := bytes.Clone((&Snapshot{tx: tx}).Get(bucket, key))
+	if tx.Rollback() != nil {
+		return nil
+	}
+	return value
 }
 
 func (d *DB) measure(took time.Duration) {

@@ -10,7 +10,12 @@ import (
 
 // Snapshot reads buckets: sorted maps of bytes to bytes. A bucket that was
 // never written is empty.
-type Snapshot struct{ tx *bolt.Tx }
+type Snapshot struct {
+	tx *bolt.Tx
+
+	logs   *DB     // of a Log, which has no transaction
+	record *record // that it makes
+}
 
 // Tx is a Snapshot that can also write.
 type Tx struct {
@@ -63,6 +68,9 @@ func (t *Tx) note(bucket string, key []byte) {
 
 // Get is the value of a key, or nil. It is valid until the transaction ends.
 func (s *Snapshot) Get(bucket string, key []byte) []byte {
+	if s.record != nil {
+		return s.logs.logged(s.record, bucket, key)
+	}
 	b := s.tx.Bucket([]byte(bucket))
 	if b == nil {
 		return nil
@@ -120,6 +128,10 @@ func (s *Snapshot) Buckets() []string {
 
 // Put writes a value.
 func (t *Tx) Put(bucket string, key, value []byte) error {
+	if t.record != nil {
+		t.record.add(changePut, bucket, key, value)
+		return nil
+	}
 	t.note(bucket, key)
 	t.keep(bucket, key)
 	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
@@ -135,6 +147,10 @@ func (t *Tx) Put(bucket string, key, value []byte) error {
 // Append is Put into a bucket whose keys only ever grow: its pages are filled
 // whole rather than split in halves.
 func (t *Tx) Append(bucket string, key, value []byte) error {
+	if t.record != nil {
+		t.record.add(changeAppend, bucket, key, value)
+		return nil
+	}
 	t.keep(bucket, key)
 	b, err := t.tx.CreateBucketIfNotExists([]byte(bucket))
 	if err != nil {
@@ -149,6 +165,10 @@ func (t *Tx) Append(bucket string, key, value []byte) error {
 
 // Delete removes a key; it is no error if there is none.
 func (t *Tx) Delete(bucket string, key []byte) error {
+	if t.record != nil {
+		t.record.add(changeDelete, bucket, key, nil)
+		return nil
+	}
 	t.note(bucket, key)
 	t.keep(bucket, key)
 	b := t.tx.Bucket([]byte(bucket))

@@ -114,6 +114,13 @@ func (b *Book) gather() {
 	}
 }
 
+// mutating says whether somebody waits to change records.
+func (b *Book) mutating() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.applies) > 0
+}
+
 func (b *Book) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,13 +140,21 @@ func (b *Book) broken() error {
 // all it also writes when only cells have changed.
 func (b *Book) commit(all bool) bool {
 	var c cut
-	err := b.db.Update(func(tx *store.Tx) error {
-		c = b.cut(tx, all)
-		if c.empty() {
-			return errNothing
+	write := func(mutations bool) func(tx *store.Tx) error {
+		return func(tx *store.Tx) error {
+			c = b.cut(tx, all, mutations)
+			if c.empty() {
+				return errNothing
+			}
+			return c.write(tx)
 		}
-		return c.write(tx)
-	})
+	}
+	var err error
+	if b.mutating() {
+		err = b.db.Update(write(true))
+	} else {
+		err = b.db.Log(write(false))
+	}
 	if errors.Is(err, errNothing) {
 		c.finish(nil)
 		return false
@@ -181,11 +196,17 @@ type cut struct {
 
 // cut takes the queue, runs the waiting mutations, and copies the cells that
 // have their turn, all at one number.
-func (b *Book) cut(tx *store.Tx, all bool) cut {
+// A log of calls leaves the mutations, which read more than it can, to the next
+// commit.
+func (b *Book) cut(tx *store.Tx, all, mutations bool) cut {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := cut{batch: b.next, first: b.disk + 1, prev: b.prev, encoder: &b.encoder}
-	c.applies, b.applies = b.applies, nil
+	if mutations {
+		c.applies, b.applies = b.applies, nil
+	} else if len(b.applies) > 0 {
+		b.kick()
+	}
 	for _, a := range c.applies {
 		c.writes = append(c.writes, b.perform(tx, a)...)
 	}

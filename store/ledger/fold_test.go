@@ -296,25 +296,29 @@ func (x *machine) reopened(t *rapid.T) {
 	}
 }
 
+// copyState copies what a kill at this moment would leave. What the database
+// has when it is copied may be more than what the log had not brought there.
 func copyState(t tester, from, to string) {
 	t.Helper()
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	src, err := os.Open(filepath.Join(from, store.FileName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = src.Close() }()
-	dst, err := os.Create(filepath.Join(to, store.FileName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(dst, src); err != nil {
-		t.Fatal(err)
-	}
-	if err := dst.Close(); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"paygate.wal", store.FileName} {
+		src, err := os.Open(filepath.Join(from, name))
+		if errors.Is(err, os.ErrNotExist) && name != store.FileName {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst, err := os.Create(filepath.Join(to, name))
+		if err == nil {
+			_, err = io.Copy(dst, src)
+			err = errors.Join(err, dst.Close(), src.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -1,0 +1,326 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"paygate/store"
+)
+
+const walFile = "paygate.wal"
+
+// everything is what a state has in the buckets of these tests.
+func everything(t testing.TB, db *store.DB) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	err := db.View(func(s *store.Snapshot) error {
+		for _, bucket := range []string{"a", "b"} {
+			s.Ascend(bucket, nil, func(k, v []byte) bool {
+				got[bucket+"/"+string(k)] = string(v)
+				return true
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// killed is a copy of what is on disk, as a kill at this moment would leave it.
+func killed(t testing.TB, dir string) string {
+	t.Helper()
+	to, err := os.MkdirTemp(t.TempDir(), "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{store.FileName, walFile} {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = writeSparse(filepath.Join(to, name), raw)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// writeSparse leaves out the empty pages, which are most of a small state.
+func writeSparse(path string, raw []byte) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	const page = 4096
+	empty := make([]byte, page)
+	for at := 0; at < len(raw); at += page {
+		if part := raw[at:min(at+page, len(raw))]; !bytes.Equal(part, empty[:len(part)]) {
+			if _, err := f.WriteAt(part, int64(at)); err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
+	}
+	return errors.Join(f.Truncate(int64(len(raw))), f.Close())
+}
+
+func opened(t testing.TB, dir string, o store.Options) *store.DB {
+	t.Helper()
+	db, err := store.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// Whatever is committed, by which way ever and in whichever order, is there for
+// readers, after a kill, after a failed commit and after a stop.
+func TestTheLogAndTheDatabaseAreOne(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(t.TempDir(), "state")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var fails atomic.Bool
+		o := store.Options{Fault: func() error {
+			if fails.Load() {
+				return errors.New("the disk is full")
+			}
+			return nil
+		}}
+		db := opened(t, dir, o)
+		defer func() { _ = db.Close() }()
+		want := map[string]string{}
+		write := func(tx *store.Tx, next map[string]string) error {
+			for range rapid.IntRange(1, 4).Draw(rt, "changes") {
+				bucket, key := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "bucket"), rapid.StringMatching("[a-e]").Draw(rt, "key")
+				if got, has := tx.Get(bucket, []byte(key)), next[bucket+"/"+key]; string(got) != has {
+					return fmt.Errorf("%s/%s is %.10q in a commit, want %.10q", bucket, key, got, has)
+				}
+				if rapid.IntRange(0, 3).Draw(rt, "kind") == 0 {
+					delete(next, bucket+"/"+key)
+					if err := tx.Delete(bucket, []byte(key)); err != nil {
+						return err
+					}
+					continue
+				}
+				value := rapid.SliceOfN(rapid.Byte(), 1, 3).Draw(rt, "value")
+				value = bytes.Repeat(value, rapid.SampledFrom([]int{1, 100, 30_000}).Draw(rt, "times"))
+				next[bucket+"/"+key] = string(value)
+				if err := tx.Put(bucket, []byte(key), value); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		commit := func(by func(func(*store.Tx) error) error) {
+			next := maps.Clone(want)
+			if err := by(func(tx *store.Tx) error { return write(tx, next) }); err != nil {
+				rt.Fatal(err)
+			}
+			want = next
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"log":    func(*rapid.T) { commit(db.Log) },
+			"log on": func(*rapid.T) { commit(db.Log) },
+			"update": func(*rapid.T) { commit(db.Update) },
+			"fail": func(*rapid.T) {
+				fails.Store(true)
+				if err := db.Log(func(tx *store.Tx) error { return tx.Put("a", []byte("lost"), []byte("lost")) }); err == nil {
+					rt.Fatal("a commit that failed was taken for good")
+				}
+				fails.Store(false)
+				if err := db.Reopen(); err != nil {
+					rt.Fatal(err)
+				}
+			},
+			"kill": func(*rapid.T) {
+				if rapid.IntRange(0, 3).Draw(rt, "spared") > 0 { // a copy takes long
+					return
+				}
+				left := killed(t, dir)
+				_ = db.Close()
+				dir, db = left, opened(t, left, o)
+			},
+			"stop": func(*rapid.T) {
+				if err := db.Close(); err != nil {
+					rt.Fatal(err)
+				}
+				if _, err := os.Stat(filepath.Join(dir, walFile)); !errors.Is(err, os.ErrNotExist) {
+					rt.Fatal("a stop leaves the log behind")
+				}
+				db = opened(t, dir, o)
+			},
+			"read": func(*rapid.T) {
+				if got := everything(t, db); !maps.Equal(got, want) {
+					rt.Fatalf("%d keys, want %d", len(got), len(want))
+				}
+			},
+		})
+		if got := everything(t, db); !maps.Equal(got, want) {
+			rt.Fatalf("in the end %d keys, want %d", len(got), len(want))
+		}
+	})
+}
+
+// A power cut leaves the last record half written: it alone is lost.
+func TestARecordThatWasNotWrittenWholeIsTheEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := opened(t, dir, store.Options{})
+	defer func() { _ = db.Close() }()
+	mark := []byte("the value of record ")
+	for i := range 5 {
+		if err := db.Log(func(tx *store.Tx) error {
+			return tx.Put("a", []byte{'0' + byte(i)}, append(bytes.Clone(mark), '0'+byte(i)))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for torn := range 5 {
+		left := killed(t, dir)
+		raw, err := os.ReadFile(filepath.Join(left, walFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[bytes.Index(raw, append(bytes.Clone(mark), '0'+byte(torn)))] ^= 1
+		if err := os.WriteFile(filepath.Join(left, walFile), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again := opened(t, left, store.Options{})
+		if got := everything(t, again); len(got) != torn {
+			t.Errorf("with record %d torn %d are left", torn, len(got))
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Somebody puts back an older copy of the database and leaves the log of the
+// newer one beside it.
+func TestALogOfAnotherHistoryIsNotBroughtIn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put := func(db *store.DB, key string) {
+		t.Helper()
+		if err := db.Log(func(tx *store.Tx) error { return tx.Put("a", []byte(key), []byte(key)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := opened(t, dir, store.Options{})
+	put(db, "one")
+	other := killed(t, dir) // from here on there are two histories
+	put(db, "two")
+	put(db, "three")
+	log := killed(t, dir)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = opened(t, other, store.Options{})
+	put(db, "other")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(log, walFile), filepath.Join(other, walFile)); err != nil {
+		t.Fatal(err)
+	}
+	db = opened(t, other, store.Options{})
+	defer func() { _ = db.Close() }()
+	if got := everything(t, db); len(got) != 2 || got["a/other"] == "" {
+		t.Errorf("it has %v", got)
+	}
+}
+
+// While the disk takes nothing, what is in the database can be read, and what
+// was committed is there when it takes something again.
+func TestAFullDiskLosesNothingThatWasCommitted(t *testing.T) {
+	t.Parallel()
+	dir, full := t.TempDir(), errors.New("no space left")
+	var fault error
+	db := opened(t, dir, store.Options{Fault: func() error { return fault }})
+	defer func() { _ = db.Close() }()
+	put := func(key string) error {
+		return db.Log(func(tx *store.Tx) error { return tx.Put("a", []byte(key), []byte(key)) })
+	}
+	if err := put("one"); err != nil {
+		t.Fatal(err)
+	}
+	fault = full
+	everything(t, db) // cannot bring it in
+	if err := put("two"); !errors.Is(err, full) {
+		t.Fatalf("a commit on a full disk: %v", err)
+	}
+	if err := db.Reopen(); !errors.Is(err, full) {
+		t.Fatalf("opened on a full disk: %v", err)
+	}
+	everything(t, db)
+	fault = nil
+	if err := errors.Join(db.Reopen(), put("three")); err != nil {
+		t.Fatal(err)
+	}
+	if got := everything(t, db); len(got) != 2 || got["a/one"] == "" || got["a/three"] == "" {
+		t.Errorf("it has %v", got)
+	}
+}
+
+// Readers see every commit that was made before they looked, while the log
+// turns over beside them.
+func TestReadersSeeWhatWasCommittedBefore(t *testing.T) {
+	t.Parallel()
+	db := opened(t, t.TempDir(), store.Options{})
+	defer func() { _ = db.Close() }()
+	var mu sync.Mutex
+	last := 0
+	var readers sync.WaitGroup
+	done := make(chan struct{})
+	for range 3 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				mu.Lock()
+				want := last
+				mu.Unlock()
+				got := 0
+				err := db.View(func(s *store.Snapshot) error {
+					s.Descend("a", nil, func(k, _ []byte) bool { var err error; got, err = strconv.Atoi(string(k)); return err != nil })
+					return nil
+				})
+				if err != nil || got < want {
+					t.Errorf("a reader sees %d of %d: %v", got, want, err)
+					return
+				}
+			}
+		})
+	}
+	value := bytes.Repeat([]byte("x"), 20_000)
+	for i := 1; i <= 300; i++ {
+		if err := db.Log(func(tx *store.Tx) error { return tx.Append("a", fmt.Appendf(nil, "%06d", i), value) }); err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		last = i
+		mu.Unlock()
+	}
+	close(done)
+	readers.Wait()
+}
