@@ -52,7 +52,7 @@ func unseal(rest []byte) (r sealed, size int) {
 	if r.is.number == 0 || r.is.sum != checksum(rest[4:size]) {
 		return r, 0
 	}
-	return r, size
+	return r, min(int(whole(size)), len(rest))
 }
 
 // What a change does with its key.

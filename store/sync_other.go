@@ -4,5 +4,5 @@ package store
 
 import "os"
 
-// syncData waits until what was written is on disk.
-func syncData(f *os.File) error { return f.Sync() }
+// openSynced opens a file for writes that are on disk when they return.
+func openSynced(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDWR|os.O_SYNC, 0) }

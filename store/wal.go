@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 )
 
 // The write-ahead log. A commit of bbolt writes several pages and waits for the
@@ -22,9 +23,10 @@ import (
 // a start exactly the others are brought in, and nothing of a log that belongs
 // to another copy of the database.
 const (
-	segmentSize    = 1 << 20
+	segmentSize    = 4 << 20
 	segments       = 2
 	checkpointSize = 256 << 10 // so much waits before it goes into the database
+	block          = 4096      // records begin at multiples of it, so that they can be written past the system's cache
 )
 
 // walMark is the key, in bucket meta, of the last record that the database has.
@@ -53,6 +55,7 @@ type wal struct {
 
 	mu      sync.Mutex
 	file    *os.File         // nil before the first record
+	room    []byte           // that a record is written from
 	last    mark             // the newest record
 	segment int              // that records go to
 	offset  int64            // in it
@@ -144,7 +147,8 @@ func (w *wal) append(r *record) (full, due bool, err error) {
 			return false, false, err
 		}
 	}
-	if w.offset+int64(len(r.raw)) > segmentSize {
+	size := whole(len(r.raw))
+	if w.offset+size > segmentSize {
 		other := (w.segment + 1) % segments
 		if w.newest[other] > w.applied {
 			return true, true, nil
@@ -153,18 +157,38 @@ func (w *wal) append(r *record) (full, due bool, err error) {
 	}
 	next := r.seal(w.last)
 	at := int64(w.segment)*segmentSize + w.offset
-	if _, err = w.file.WriteAt(r.raw, at); err == nil {
-		err = syncData(w.file)
-	}
-	if err != nil {
+	if err := w.write(r.raw, at); err != nil {
 		w.failed = fmt.Errorf("%s: %w", w.path, err)
 		return false, false, w.failed
 	}
 	w.last = next
 	w.newest[w.segment] = next.number
-	w.offset += int64(len(r.raw))
+	w.offset += size
 	w.waiting.add(r)
 	return false, w.waiting.size >= checkpointSize, nil
+}
+
+// write returns when a record is on disk.
+func (w *wal) write(raw []byte, at int64) error {
+	size := int(whole(len(raw)))
+	if len(w.room) < size {
+		w.room = aligned(size)
+	}
+	n := copy(w.room, raw)
+	clear(w.room[n:size])
+	_, err := w.file.WriteAt(w.room[:size], at)
+	return err
+}
+
+// whole is how much room a record takes.
+func whole(size int) int64 { return int64((size + block - 1) / block * block) }
+
+// aligned is memory that begins at a multiple of block, as writes past the
+// system's cache need it.
+func aligned(size int) []byte {
+	room := make([]byte, size+block)
+	past := int(uintptr(unsafe.Pointer(unsafe.SliceData(room))) % block)
+	return room[block-past : block-past+size]
 }
 
 // make makes the file, with all its blocks: a write in place then waits for
@@ -180,7 +204,17 @@ func (w *wal) make() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", w.path, err), f.Close(), os.Remove(w.path))
 	}
-	w.file = f
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("%s: %w", w.path, err)
+	}
+	return w.open()
+}
+
+// open opens a file that is made.
+func (w *wal) open() (err error) {
+	if w.file, err = openSynced(w.path); err != nil {
+		return fmt.Errorf("write-ahead log: %w", err)
+	}
 	return nil
 }
 
@@ -267,18 +301,16 @@ func (w *wal) restart(last mark) error {
 	if w.file != nil {
 		return nil
 	}
-	f, err := os.OpenFile(w.path, os.O_RDWR, 0)
-	if errors.Is(err, os.ErrNotExist) {
+	info, err := os.Stat(w.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("write-ahead log: %w", err)
+	case info.Size() != segments*segmentSize: // it was being made
+		return os.Remove(w.path)
 	}
-	if info, err := f.Stat(); err != nil || info.Size() != segments*segmentSize { // it was being made
-		return errors.Join(err, f.Close(), os.Remove(w.path))
-	}
-	w.file = f
-	return nil
+	return w.open()
 }
 
 // close closes the file, and removes it when nothing in it is waited for.
