@@ -60,9 +60,13 @@ func TestRotationKeepsEverythingButTheSecret(t *testing.T) {
 	if got := g.account(key{Key: rotated.NewKey}); got.Credits != 98 || got.Calls != 1 {
 		t.Errorf("the new one: %+v", got)
 	}
-	db, err := os.ReadFile(filepath.Join(g.dir, ".paygate", "paygate.db"))
-	if err != nil {
-		t.Fatal(err)
+	var db []byte
+	for _, name := range []string{"paygate.db", "paygate.wal"} {
+		file, err := os.ReadFile(filepath.Join(g.dir, ".paygate", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		db = append(db, file...)
 	}
 	for _, secret := range []string{k.Key, rotated.NewKey, adminKey} {
 		if strings.Contains(string(db), secret) {
