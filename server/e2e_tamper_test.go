@@ -19,11 +19,7 @@ import (
 func tampered(t *testing.T, dir string, write func(tx *store.Tx) error) string {
 	t.Helper()
 	to := t.TempDir()
-	file, err := os.ReadFile(filepath.Join(dir, store.FileName))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(to, store.FileName), file, 0o600)
-	}
-	if err != nil {
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
 	db, err := store.Open(to, store.Options{})
