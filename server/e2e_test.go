@@ -295,8 +295,16 @@ func (g *gateway) command(args ...string) (out string, code int) {
 }
 
 // prove stops the gateway hard and lets doctor fold the books anew.
+//
+// The shadow of the live prices agrees with all that was charged, too.
 func (g *gateway) prove() {
 	g.t.Helper()
+	if len(g.done) == 0 {
+		var lab struct{ SelfDifference int }
+		if g.do("GET", "/admin/shadow", nil, &lab, http.StatusOK); lab.SelfDifference != 0 {
+			g.t.Errorf("the shadow of the live prices differs in %d decisions", lab.SelfDifference)
+		}
+	}
 	g.kill()
 	if out, code := g.command("doctor", "--config", g.file()); code != 0 {
 		g.t.Errorf("doctor: exit %d\n%s", code, out)

@@ -161,7 +161,7 @@ func (s *Server) build(ctx context.Context) error {
 	s.labRoutes = lab.New(lab.Options{Lab: s.lab, Keys: s.keys, DB: s.book.DB(), Now: s.opts.Now, Tools: s.toolNames,
 		Live: func() *pricing.Sheet { return s.world.Load().prices.live }, Rollout: func() *sheets.Rollout { return s.world.Load().prices.rollout }})
 	s.feed = live.NewFeed(live.Options{Follower: s.follower, Reports: s.reports, Book: s.book, Keys: s.keys, Now: s.opts.Now, Started: s.started,
-		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Ended: s.ended})
+		Separator: s.opts.Static.Separator, About: s.about, Sessions: s.endpoint.Sessions, Proof: s.proofNow, Differs: s.lab.Differences, Ended: s.ended})
 	if err := s.recall(ctx); err != nil {
 		return err
 	}

@@ -190,7 +190,7 @@ func (l *Lab) checkpoint() {
 func (l *Lab) save(force bool) error {
 	l.mu.Lock()
 	now := l.o.Now()
-	if l.o.Dir == "" || l.w == nil || len(l.pairs) == 0 || l.w.last == l.saved || !force && now.Before(l.saveAt) {
+	if l.o.Dir == "" || l.w == nil || l.w.last == l.saved || !force && now.Before(l.saveAt) {
 		l.mu.Unlock()
 		return nil
 	}
@@ -242,6 +242,7 @@ func (l *Lab) restore() (*walker, map[string]*tracked) {
 		w, pairs, bad := l.decode(raw)
 		if bad == nil {
 			l.saved, l.alarm = w.last, w.differs
+			l.differs.Store(int64(w.differs))
 			return w, pairs
 		}
 		err = bad

@@ -146,7 +146,8 @@ type Lab struct {
 	sums summing // these have mutexes of their own
 	runs running
 
-	latest atomic.Pointer[[]Status]
+	latest  atomic.Pointer[[]Status]
+	differs atomic.Int64
 
 	watching sync.Mutex // guards arms
 	arms     *arms      // of the canary that was looked at last

@@ -18,7 +18,8 @@ import (
 )
 
 // Run keeps up with the journal, so that nobody waits for a report, and writes
-// checkpoints, until ctx ends. It rests while no experiment runs.
+// checkpoints, until ctx ends. Also while no experiment runs: the shadow of the
+// live prices is a check on the books.
 func (l *Lab) Run(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
@@ -29,15 +30,8 @@ func (l *Lab) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		l.sums.rest(l.o.Now())
-		all, err := l.Experiments()
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(all, func(e *Experiment) bool { return e.running() || e.charges() }) {
-			continue
-		}
 		l.mu.Lock()
-		err = l.advance(ctx)
+		err := l.advance(ctx)
 		l.mu.Unlock()
 		if err == nil {
 			l.checkpoint()
@@ -90,8 +84,13 @@ func (l *Lab) advance(ctx context.Context) error {
 		}
 		return err
 	}
+	l.differs.Store(int64(l.w.differs))
 	return nil
 }
+
+// Differences is in how many decisions and charges the shadow of the live prices
+// has differed from what happened: anything but 0 is an alarm.
+func (l *Lab) Differences() int { return int(l.differs.Load()) }
 
 func (l *Lab) newWalker() (*walker, error) {
 	w, err := newWalker(l.o.Book.DB(), l.sheet)

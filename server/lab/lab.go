@@ -119,12 +119,13 @@ type nameIn struct {
 }
 
 type statusOut struct {
-	Experiments []shadow.Status `json:"experiments"`
+	Experiments    []shadow.Status `json:"experiments"`
+	SelfDifference int             `json:"selfDifference"` // of the live prices' shadow from what happened; anything but 0 is an alarm
 }
 
 func (l *Lab) status(ctx context.Context, in nameIn) (statusOut, error) {
 	list, err := l.o.Lab.Status(ctx, in.Name)
-	return answer(statusOut{append([]shadow.Status{}, list...)}, err)
+	return answer(statusOut{append([]shadow.Status{}, list...), l.o.Lab.Differences()}, err)
 }
 
 func (l *Lab) start(ctx context.Context, in nameIn) (*shadow.Experiment, error) {

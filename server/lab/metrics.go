@@ -11,7 +11,7 @@ import (
 type metrics struct {
 	lab                                      *shadow.Lab
 	attempts, coverage, lag, differs, denied *prometheus.Desc
-	credits                                  *prometheus.Desc
+	credits, alarm                           *prometheus.Desc
 }
 
 // Metrics are the experiments' gauges.
@@ -26,6 +26,7 @@ func (l *Lab) Metrics() *prometheus.Registry {
 		differs:  desc("self_difference", "Decisions in which the shadow of the live sheet differs from what happened; anything but 0 is an alarm."),
 		denied:   desc("newly_denied", "Calls that the candidate refuses and live admits."),
 		credits:  desc("collectable_credits", "What is collected by the live sheet and by the candidate.", "sheet")}
+	m.alarm = prometheus.NewDesc("paygate_self_shadow_difference", "Decisions and charges in which the shadow of the live sheet differs from what happened, also while no experiment runs; anything but 0 is an alarm.", nil, nil)
 	r := prometheus.NewRegistry()
 	r.MustRegister(m)
 	return r
@@ -33,13 +34,14 @@ func (l *Lab) Metrics() *prometheus.Registry {
 
 // Describe is prometheus.Collector's.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.attempts, m.coverage, m.lag, m.differs, m.denied, m.credits} {
+	for _, d := range []*prometheus.Desc{m.attempts, m.coverage, m.lag, m.differs, m.denied, m.credits, m.alarm} {
 		to <- d
 	}
 }
 
 // Collect is prometheus.Collector's.
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	to <- prometheus.MustNewConstMetric(m.alarm, prometheus.GaugeValue, float64(m.lab.Differences()))
 	for _, e := range m.lab.Latest() {
 		set := func(d *prometheus.Desc, value float64, labels ...string) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{e.Name, e.State}, labels...)...)

@@ -172,6 +172,9 @@ func (s *Scenario) decision(c *journal.Call) []Verdict {
 // refused decides a call that reality has refused. If checks other than the
 // books' stood against it, it is refused here as well.
 func (s *Scenario) refused(c *journal.Call) []Verdict {
+	if c.Key == "" { // nobody's: the books were not asked
+		return []Verdict{{Call: c}}
+	}
 	if !c.Together && len(c.Findings) > len(c.Reasons) {
 		quote := s.books.quote(c, s.Sheet(c))
 		return []Verdict{{Call: c, Quote: quote, Reasons: s.books.decide(c, quote)}}

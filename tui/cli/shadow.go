@@ -165,6 +165,7 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 					Change        int64
 				} `json:"sinceLive"`
 			}
+			SelfDifference int `json:"selfDifference"`
 		}
 		return w.ask(ctx, c, r, question{"GET", "/admin/shadow?name=" + url.QueryEscape(strings.Join(args, "")), nil, &out}, func() {
 			w.table("NAME\tSTATE\tCALLS\tCOVER\tLIVE\tCANDIDATE\tDENIED\tDIFFERS", func(row func(...any)) {
@@ -179,6 +180,9 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 				if s := e.SinceLive; s != nil {
 					w.prose("%s was charged from %s: %d calls, %d credits collected, %d by the sheet before (%s)", e.Name, s.From.Local().Format(time.DateTime), s.Attempts, s.Credits, s.BeforeCredits, signed(s.Change))
 				}
+			}
+			if n := out.SelfDifference; n > 0 {
+				w.prose("ALARM: the shadow of the live prices differs in %d decisions from what was charged; no report stands. Run \"paygate doctor\"", n)
 			}
 			if len(out.Experiments) == 0 {
 				w.say("no candidates yet; keep one with \"paygate shadow new NAME --sheet FILE\"")

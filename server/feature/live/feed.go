@@ -2,6 +2,7 @@ package live
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -29,6 +30,7 @@ type Options struct {
 	About     func() api.Live // name, version, mode and servers of now
 	Sessions  func() int
 	Proof     func() api.Proof
+	Differs   func() int      // decisions in which the live prices' shadow differs from what happened
 	Ended     <-chan struct{} // closed when event streams must end
 }
 
@@ -235,6 +237,9 @@ func (d *Feed) attention(f *api.Live) []api.Attention {
 	}
 	if p := d.Proof(); p.At != nil && !p.OK {
 		out = append(out, api.Attention{Level: "bad", Text: "the books do not add up; see the proof", View: "ledger"})
+	}
+	if n := d.Differs(); n > 0 {
+		out = append(out, api.Attention{Level: "bad", Text: fmt.Sprintf("%d charges differ from what the live prices say; run paygate doctor", n), View: "lab"})
 	}
 	const soon = 3600
 	for _, k := range f.Overview.TopKeys {
