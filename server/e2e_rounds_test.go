@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -84,6 +85,9 @@ func TestACallThatWaitsForAnOldServerEndsWithTheGateway(t *testing.T) {
 	c := g.connect(t, newestRevision, k.Key)
 	next := c.waiting("ask")
 	g.restart()
+	if got := g.account(k); got.Held != 0 { // nobody can answer it any more
+		t.Errorf("after the kill: %+v", got)
+	}
 	a := c.round(t.Context(), "tools/call", next, nil)
 	if a.Error == nil || a.Error.Code != -32602 || !strings.Contains(a.Error.Message, "call the tool anew") {
 		t.Errorf("the second round: %+v %s", a.Error, a.Result)
@@ -93,6 +97,39 @@ func TestACallThatWaitsForAnOldServerEndsWithTheGateway(t *testing.T) {
 	}
 	if _, words := c.tool("ask", map[string]any{"who": "again?"}); !strings.Contains(words, "Ada") {
 		t.Errorf("the tool, called anew: %q", words)
+	}
+	g.prove()
+}
+
+// It ends with the old server, too: its credits are free at once.
+func TestACallThatWaitsForAnOldServerEndsWithTheServer(t *testing.T) {
+	t.Parallel()
+	g := before(t, "legacy", "stdio", nil)
+	k := g.key(nil)
+	c := g.connect(t, newestRevision, k.Key)
+	next := c.waiting("ask")
+	if got := g.account(k); got.Held != 2 {
+		t.Errorf("between the rounds: %+v", got)
+	}
+	_, words := c.tool("echo", map[string]any{"who": "which process?"})
+	var said fake.Said
+	if err := json.Unmarshal([]byte(words), &said); err != nil {
+		t.Fatal(err)
+	}
+	server, err := os.FindProcess(said.Pid)
+	if err == nil {
+		err = server.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.until("the credits are free", func() bool { return g.account(k).Held == 0 })
+	a := c.round(t.Context(), "tools/call", next, nil)
+	if a.Error == nil || a.Error.Code != -32602 || !strings.Contains(a.Error.Message, "its server has ended; call the tool anew") {
+		t.Errorf("the second round: %+v %s", a.Error, a.Result)
+	}
+	if got := g.account(k); got.Held != 0 || got.Spent != 2 || got.Credits != 98 {
+		t.Errorf("at the end: %+v", got)
 	}
 	g.prove()
 }

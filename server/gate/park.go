@@ -51,6 +51,8 @@ func (g *Gate) park(ctx context.Context, c *Call, p *pending) error {
 		c.Ref = TaskRef(c.Key, p.task)
 	}
 	c.settling()
+	wait := c.Result.Wait
+	c.Here = wait != nil
 	if err := g.Book.Park(context.WithoutCancel(ctx), &c.Call, g.Now().Add(p.until)); err != nil {
 		c.Result = nil
 		if errors.Is(err, ledger.ErrTooManyParked) {
@@ -61,7 +63,25 @@ func (g *Gate) park(ctx context.Context, c *Call, p *pending) error {
 	if p.task == "" && c.Carry != nil {
 		c.Carry(c.ID)
 	}
+	if wait != nil {
+		wait.Then(func() { g.abandon(c.ID) })
+	}
 	return nil
+}
+
+// abandon ends a call that waits for its client and whose server can answer no
+// more. One that is being answered hears of it from the server itself.
+func (g *Gate) abandon(id string) {
+	parked, ok := g.Book.Parked(id)
+	if !ok {
+		return
+	}
+	c := &Call{}
+	c.Call = *parked
+	c.Took = g.Now().Sub(c.At)
+	c.Outcome, c.Class, c.Error = pricing.Lost, "upstream_error", "the server ended while the call waited for its client"
+	c.Settlement = g.Book.Settle(&c.Call)
+	g.trace(c)
 }
 
 // tooMany ends a call that may not wait.
@@ -85,7 +105,7 @@ func (g *Gate) resume(ctx context.Context, w *Way, c *Call) error {
 		ok = false
 	}
 	if !ok {
-		return &mcp.Error{Code: mcp.CodeInvalidParams, Message: "requestState belongs to no call that waits for input: it is being answered, or was answered, cancelled or expired; call the tool anew"}
+		return &mcp.Error{Code: mcp.CodeInvalidParams, Message: "requestState belongs to no call that waits for input: it is being answered, or was answered, cancelled or expired, or its server has ended; call the tool anew"}
 	}
 	c.Call = *parked
 	return g.run(ctx, w, c)

@@ -18,6 +18,7 @@ type Message struct {
 	Params json.RawMessage
 	Result json.RawMessage // nil for a request and for an error
 	Error  *Error
+	Wait   *Wait // of an input_required answer whose call waits in this process; nil: the client carries all
 }
 
 // Error is a JSON-RPC error object. It is also a Go error, so that a handler

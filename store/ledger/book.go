@@ -30,6 +30,9 @@ type Call struct {
 	// Beside writes what must be on disk with the settlement, or the parking, of
 	// the call as it is recorded, or not at all. Nil: nothing.
 	Beside func(*store.Tx, *journal.Call) error
+	// Here says that the call, once parked, waits in this process: it cannot
+	// outlive it.
+	Here bool
 
 	books   *State // where it was admitted; nil: nowhere
 	epoch   int    // life of the book in which it was admitted

@@ -45,6 +45,7 @@ func (b *Book) write() {
 	defer sweep.Stop()
 	lazy, running := time.NewTimer(lazily), true // may fire once for nothing
 	defer lazy.Stop()
+	b.sweep() // what has had its time, or waited in the process before this one
 	for {
 		select {
 		case <-b.wake:

@@ -32,6 +32,7 @@ type hold struct {
 	seq  uint64 // of the event that made it
 	call *Call  // of a parked call; its credits are held as any call's
 	busy bool   // a request is answering the parked call
+	lost bool   // the parked call waited in a process that has ended
 }
 
 func (s *State) put(h *hold) {
@@ -196,7 +197,7 @@ func (b *Book) sweep() {
 	now := b.now()
 	var over []*hold
 	for _, h := range b.real.holds {
-		if !now.Before(h.Until) && !h.busy {
+		if (h.lost || !now.Before(h.Until)) && !h.busy {
 			over = append(over, h)
 		}
 	}
@@ -235,11 +236,13 @@ type holdRecord struct {
 	Hold journal.Hold `json:"hold"`
 	Seq  uint64       `json:"seq"`
 	Call []byte       `json:"call,omitempty"` // a block with one admission
+	Here bool         `json:"here,omitempty"` // the call waits in the process that wrote this
 }
 
 func putHold(tx *store.Tx, h *hold) error {
 	r := holdRecord{Hold: h.Hold, Seq: h.seq}
 	if h.call != nil {
+		r.Here = h.call.Here
 		r.Call = journal.Encode(journal.Hash{}, h.call.AdmitSeq, h.call.AdmitSeq, nil, []*journal.Call{&h.call.Call})
 	}
 	raw, err := json.Marshal(r)
@@ -262,6 +265,6 @@ func decodeHold(raw []byte) (*hold, error) {
 	if err != nil || len(block.Acts) != 1 || block.Acts[0].Admit == nil {
 		return nil, fmt.Errorf("hold %s: its call cannot be read: %w", h.ID, err)
 	}
-	h.call = &Call{Call: *block.Acts[0].Admit}
+	h.call = &Call{Call: *block.Acts[0].Admit, Here: r.Here}
 	return h, nil
 }

@@ -13,8 +13,9 @@ import (
 
 // Park makes the hold of an admitted call durable, because the call outlives
 // its request: the server asks for input, or has begun a task. It returns when
-// that is on disk. Parked finds the call again, also after a restart; Settle
-// ends it as any call. When until comes first, the call ends uncharged.
+// that is on disk. Parked finds the call again, also after a restart, unless it
+// waits Here; Settle ends it as any call. When until comes first, the call ends
+// uncharged.
 func (b *Book) Park(ctx context.Context, c *Call, until time.Time) error {
 	return b.Apply(ctx, func(t *Tx) error {
 		if c.epoch != b.epoch || b.holding[c.AdmitSeq] == nil {
@@ -59,7 +60,7 @@ func (b *Book) Parked(id string) (*Call, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.real.holds[id]
-	if h == nil || h.call == nil || h.busy || !b.now().Before(h.Until) {
+	if h == nil || h.call == nil || h.busy || h.lost || !b.now().Before(h.Until) {
 		return nil, false
 	}
 	h.busy = true
@@ -104,6 +105,9 @@ func (b *Book) lapse(h *hold) {
 		return
 	}
 	c.Outcome, c.Class, c.Error = pricing.Lost, "expired", "not completed in time"
+	if h.lost {
+		c.Class, c.Error = "upstream_error", "the process that the call waited in has ended"
+	}
 	b.Settle(c)
 }
 
@@ -137,6 +141,7 @@ func (b *Book) putBack(h *hold) error {
 		return fmt.Errorf("parked call %s: price sheet %.12s: %w", c.ID, c.Sheet, err)
 	}
 	c.epoch = b.epoch
+	h.lost = c.Here && b.epoch == 1 // later ones are of this process, whose file was opened again
 	if len(c.Reasons) == 0 && (!c.Observed || b.would != nil) {
 		c.books = b.books(c)
 		c.books.promise(&c.Call, c.Quote)

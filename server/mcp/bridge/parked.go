@@ -23,6 +23,7 @@ type parked struct {
 	result *mcp.Message
 	err    error
 	since  time.Time
+	wait   mcp.Wait // ends when the call does without an answer
 
 	mu     sync.Mutex
 	during func(*mcp.Message)      // of the round that waits; nil between rounds
@@ -82,8 +83,11 @@ func (c *newer) ask(ctx context.Context, inner *talk, m *mcp.Message, during fun
 	}
 	go func() {
 		defer cancel()
-		defer close(p.ended)
 		p.result, p.err = inner.Call(life, request(m), hear)
+		close(p.ended)
+		if p.err != nil {
+			p.wait.End()
+		}
 	}()
 	return c.wait(ctx, p, m)
 }
@@ -153,7 +157,7 @@ func (c *newer) questions(p *parked, m *mcp.Message) *mcp.Message {
 	p.during = nil
 	p.mu.Unlock()
 	result := quoted(map[string]any{"resultType": "input_required", "inputRequests": requests, "requestState": c.b.lot.put(p)})
-	return &mcp.Message{ID: m.ID, Result: result}
+	return &mcp.Message{ID: m.ID, Result: result, Wait: &p.wait}
 }
 
 // goOn takes a parked call up with the client's replies.
