@@ -232,7 +232,7 @@ func Restore(ctx context.Context, dir string, r io.Reader) error {
 		return fmt.Errorf("state folder %s: %w", dir, err)
 	}
 	part := path + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := errors.Join(removed(part), removed(walPath(path))); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
 	db, err := open(part, &bolt.Options{FreelistType: bolt.FreelistMapType, NoSync: true})

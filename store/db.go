@@ -89,9 +89,15 @@ func Open(dir string, o Options) (*DB, error) {
 		o.LockTimeout = 200 * time.Millisecond
 	}
 	options := &bolt.Options{Timeout: o.LockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap()}
+	_, missing := os.Stat(path)
 	db, err := open(path, options)
 	if err != nil {
 		return nil, err
+	}
+	if errors.Is(missing, os.ErrNotExist) {
+		if err := removed(walPath(path)); err != nil {
+			return nil, errors.Join(fmt.Errorf("state folder %s: %w", dir, err), db.Close())
+		}
 	}
 	d := &DB{bolt: db, opts: options, path: path, now: o.Now, fault: o.Fault, doubt: o.Doubt, wal: wal{path: walPath(path)}}
 	if err := errors.Join(d.recover(db), d.migrate()); err != nil {

@@ -331,4 +331,13 @@ func (w *wal) close() error {
 	return nil
 }
 
+// removed makes sure that there is no such file. A log without its database was
+// left behind: it is never to be brought into another one.
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 func walPath(database string) string { return strings.TrimSuffix(database, ".db") + ".wal" }

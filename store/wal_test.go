@@ -324,3 +324,58 @@ func TestReadersSeeWhatWasCommittedBefore(t *testing.T) {
 	close(done)
 	readers.Wait()
 }
+
+// A log that was left behind belongs to a state that is gone: what is restored
+// is the backup, and nothing that came after it.
+func TestARestoreIsNotCarriedOnByALogThatWasLeftBehind(t *testing.T) {
+	t.Parallel()
+	dir, again := t.TempDir(), t.TempDir()
+	db, err := store.Open(dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	log := func(value string) {
+		t.Helper()
+		if err := db.Log(func(tx *store.Tx) error { return tx.Put("b", []byte("k"), []byte(value)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log("one")
+	var backup bytes.Buffer
+	if err := db.Backup(t.Context(), &backup); err != nil {
+		t.Fatal(err)
+	}
+	log("two")
+	left, err := os.ReadFile(filepath.Join(dir, walFile))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(again, walFile), left, 0o600)
+	}
+	if err == nil {
+		err = store.Restore(t.Context(), again, &backup)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := t.TempDir()
+	if err := os.WriteFile(filepath.Join(fresh, walFile), left, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, open(t, fresh)); got["b/k"] != "" {
+		t.Errorf("a new state begins with %q", got)
+	}
+	restored, err := store.Open(again, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = restored.Close() }()
+	err = restored.View(func(s *store.Snapshot) error {
+		if got := s.Get("b", []byte("k")); string(got) != "one" {
+			t.Errorf("it has %q, the backup has %q", got, "one")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -97,7 +97,7 @@ const (
 	TypeRelease  = "credits.released"  // Hold: it was given back, or its time was over
 	TypeRefund   = "credits.refunded"  // what a call was charged was given back; the posting is in Posts
 	TypeParked   = "call.parked"       // Hold: a call waits for input or for its task
-	TypeRecords  = "records.written"   // Records: what a mutation wrote that had no event of its own
+	TypeRecords  = "records.written"   // Data {"table", "records"}; Records: what a mutation wrote that had no event of its own
 	TypeVouched  = "records.vouched"   // Records: all that were there when the journal began to vouch for them
 	TypeGranted  = "key.granted"       // the plan of the key's sheet gave a grant, or its rest expired; the postings are in Posts
 	TypeToppedUp = "key.auto_topup"    // the plan of the key's sheet added credits; the posting is in Posts

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 
 	"paygate/store"
 	"paygate/store/journal"
@@ -23,7 +24,8 @@ func (t *Tx) vouch() error {
 		return nil
 	}
 	if len(t.events) == 0 {
-		if err := t.Append(journal.Event{Type: journal.TypeRecords, Actor: "system"}); err != nil {
+		data := fmt.Appendf(nil, `{"table":%q,"records":%d}`, versions[0].Table, len(versions))
+		if err := t.Append(journal.Event{Type: journal.TypeRecords, Actor: "system", Data: data}); err != nil {
 			return err
 		}
 	}
