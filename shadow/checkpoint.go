@@ -26,7 +26,7 @@ import (
 const CheckpointFile = "shadow.db"
 
 const (
-	form       = 3               // of a checkpoint; another one is not read
+	form       = 4               // of a checkpoint; another one is not read
 	saveEvery  = 5 * time.Second // at least
 	saveShare  = 20              // and at most one part in so many of the time
 	partBytes  = 1 << 20
@@ -59,14 +59,6 @@ type savedPair struct {
 	PaidLive, Paid savedAmounts
 	Real           savedAmounts
 }
-
-type savedAmounts struct {
-	First uint64
-	List  []uint32
-}
-
-func (a amounts) saved() savedAmounts   { return savedAmounts{a.first, a.list} }
-func (a savedAmounts) amounts() amounts { return amounts{a.First, a.List} }
 
 // encode is the lab's state. Behind mu.
 func (l *Lab) encode() ([]byte, error) {

@@ -1,9 +1,6 @@
 package shadow
 
 import (
-	"math"
-	"slices"
-
 	"paygate/pricing"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -136,44 +133,6 @@ func (p *pair) ended(e *journal.Event, live, cand *ledger.Verdict) {
 func paid(v *ledger.Verdict) pricing.Credits {
 	if v.Ended && v.Admitted && !v.Imputed {
 		return v.Paid
-	}
-	return 0
-}
-
-// amounts are credits by the number of an act, for the newest of them.
-type amounts struct {
-	first uint64 // of list
-	list  []uint32
-}
-
-// mostAmounts bounds how many acts back amounts are known: 64 MB. What is given
-// back of an older call counts as it was in reality.
-const mostAmounts = 1 << 24
-
-func (a *amounts) set(seq uint64, n pricing.Credits) {
-	if n <= 0 || n > math.MaxUint32 {
-		return
-	}
-	if a.list == nil {
-		a.first = seq
-	}
-	i := int(seq - a.first)
-	if i >= mostAmounts {
-		drop := i - mostAmounts/2
-		a.list, a.first = append([]uint32(nil), a.list[min(drop, len(a.list)):]...), a.first+uint64(drop)
-		i = int(seq - a.first)
-	}
-	if i >= len(a.list) {
-		a.list = append(a.list, make([]uint32, i+1-len(a.list))...)
-	}
-	a.list[i] = uint32(n)
-}
-
-func (a *amounts) clone() amounts { return amounts{a.first, slices.Clone(a.list)} }
-
-func (a *amounts) get(seq uint64) pricing.Credits {
-	if i := seq - a.first; seq >= a.first && i < uint64(len(a.list)) {
-		return pricing.Credits(a.list[i])
 	}
 	return 0
 }
