@@ -116,7 +116,7 @@ func (a *agents) call(ctx context.Context, w *World, who identity, x *mcp.Exchan
 		x.SetHeader("X-Idempotent-Replay", "true")
 	}
 	if err == nil && c.Ref != "" {
-		err = a.s.tasks.remember(ctx, c)
+		err = a.s.tasks.remember(ctx, c, x)
 	}
 	a.figures(w, who, x, c)
 	return a.outcome(w, x, c, err)

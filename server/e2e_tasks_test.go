@@ -138,6 +138,20 @@ func TestATaskThatFailsIsRefundedWhereTheFileSaysSo(t *testing.T) {
 	})
 }
 
+func TestATaskThatCompletedIsChargedThoughNobodyAsks(t *testing.T) {
+	t.Parallel()
+	eachTaskShape(t, func(t *testing.T, rev string) {
+		g, k, c := tasking(t, rev, map[string]any{"toolPricing": map[string]any{"job": map[string]any{"creditsPerCall": 2, "creditsPerKbOutput": 3}}})
+		c.task(map[string]any{"text": "done, and nobody looks", "ms": 100}, 1000)
+		g.restart()
+		g.until("the task is settled", func() bool { return g.account(k).Held == 0 })
+		if got := g.account(k); got.Spent != 5 || got.Calls != 1 {
+			t.Errorf("2 and 3 for a kilobyte of result: %+v", got)
+		}
+		g.prove()
+	})
+}
+
 func TestATaskNobodyComesBackForIsReleasedWithItsTime(t *testing.T) {
 	t.Parallel()
 	eachTaskShape(t, func(t *testing.T, rev string) {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -18,6 +19,9 @@ import (
 const (
 	inputTTL = 10 * time.Minute // how long an input_required answer may be answered
 	taskTTL  = 24 * time.Hour   // at most, whatever the server says
+	// Grace is how much longer than its task's time a hold lasts: meanwhile the
+	// server is asked how a task ended that nobody has asked about.
+	Grace = 30 * time.Second
 )
 
 // pending is a call whose result is not its end.
@@ -39,7 +43,7 @@ func (c *Call) pending(err error) *pending {
 		if k.TTL > 0 && k.TTL < ttl {
 			ttl = k.TTL
 		}
-		return &pending{task: k.TaskID, until: ttl}
+		return &pending{task: k.TaskID, until: ttl + Grace}
 	}
 	return nil
 }
@@ -148,6 +152,31 @@ func (g *Gate) Observe(ctx context.Context, key string, req, res *mcp.Message, a
 	if err := g.Book.Wait(context.WithoutCancel(ctx), c.Settlement.Seq); err != nil {
 		return fmt.Errorf("task %s: %w", state.TaskID, err)
 	}
+	return nil
+}
+
+// Close settles a task whose time ends and that its caller may never ask about:
+// as it has ended, or, when its time is over, at nothing. What gets no answer
+// now may be asked again.
+func (g *Gate) Close(ctx context.Context, key, task string, about json.RawMessage, over bool, ask Asker) error {
+	req := &mcp.Message{ID: json.RawMessage(`"task"`), Method: "tasks/get", Params: about}
+	res, err := ask(ctx, req)
+	if err != nil {
+		return fmt.Errorf("task %s: %w", task, err)
+	}
+	if err := g.Observe(ctx, key, req, res, ask); err != nil || !over {
+		return err
+	}
+	parked, ok := g.Book.ParkedRef(TaskRef(key, task))
+	if !ok {
+		return nil
+	}
+	c := &Call{}
+	c.Call = *parked
+	c.Took = g.Now().Sub(c.At)
+	c.Outcome, c.Class, c.Error = pricing.Lost, "expired", "the task did not complete in its time"
+	c.Settlement = g.Book.Settle(&c.Call)
+	g.trace(c)
 	return nil
 }
 

@@ -92,6 +92,25 @@ func (e *Endpoint) pooledCall(ctx context.Context, caller Caller, modern bool, m
 	})
 }
 
+// Ask sends a request of the gateway's own in a caller's name: in its session,
+// if that still goes on, or on a conversation that its calls share.
+func (e *Endpoint) Ask(ctx context.Context, caller, session string, modern bool, m *Message) (*Message, error) {
+	if s := e.living(session); s != nil && !modern {
+		conn, err := s.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return conn.Call(ctx, m, nil)
+	}
+	return e.pooledCall(ctx, Caller{ID: caller}, modern, m, nil)
+}
+
+func (e *Endpoint) living(session string) *session {
+	e.sessions.mu.Lock()
+	defer e.sessions.mu.Unlock()
+	return e.sessions.byID[session]
+}
+
 func (e *Endpoint) sweepPool() {
 	now := e.now()
 	e.pool.Lock()

@@ -134,11 +134,18 @@ func (m *many) byURI(ctx context.Context, uri string, req *mcp.Message, during f
 
 func (m *many) task(ctx context.Context, req *mcp.Message, during func(*mcp.Message)) (*mcp.Message, error) {
 	id := text(req.Params, "taskId")
-	srv, err := m.all.find(m.all.owners.of("task " + id))
-	if err != nil {
-		return nil, refuse(-32602, "task %q: no server has it", cut(id, 200))
+	if srv, err := m.all.find(m.all.owners.of("task " + id)); err == nil {
+		return m.forward(ctx, srv, req, during)
 	}
-	return m.forward(ctx, srv, req, during)
+	known, _ := m.all.abouts(ctx) // begun before a restart of ours: whoever knows it has it
+	for _, k := range known {
+		res, err := m.forward(ctx, k.srv, &mcp.Message{ID: req.ID, Method: "tasks/get", Params: req.Params}, nil)
+		if err == nil && res.Error == nil {
+			m.all.owners.set("task "+id, k.srv.spec.Prefix)
+			return m.forward(ctx, k.srv, req, during)
+		}
+	}
+	return nil, refuse(-32602, "task %q: no server has it", cut(id, 200))
 }
 
 // bare is the params of a request about nothing but itself, as req's client

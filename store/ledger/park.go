@@ -89,6 +89,20 @@ func (b *Book) ParkedRef(ref string) (*Call, bool) {
 	return b.Parked(id)
 }
 
+// Running are the holds of calls that run as tasks, or whatever else has a Ref,
+// and whose time is over before then.
+func (b *Book) Running(then time.Time) []journal.Hold {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []journal.Hold
+	for _, h := range b.real.holds {
+		if h.call != nil && h.call.Ref != "" && !h.busy && h.Until.Before(then) {
+			out = append(out, h.Hold)
+		}
+	}
+	return out
+}
+
 // unpark forgets the hold of a call that has been settled. Behind mu.
 func (b *Book) unpark(c *Call) {
 	if h := b.real.holds[c.ID]; h != nil && h.call != nil {
