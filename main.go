@@ -265,6 +265,7 @@ func (p *program) run(ctx context.Context, s *server.Server, l net.Listener, all
 			Inside: true, URL: url, Version: p.world.Version})
 		if err != nil && ctx.Err() == nil {
 			log.Error("the dashboard ended; the gateway serves on", "error", err)
+			exit = tui.Headless
 		} else if exit == tui.Quit {
 			stop()
 		}

@@ -111,6 +111,15 @@ func TestTheQuoteAddsUp(t *testing.T) {
 	})
 }
 
+func TestACurlHasTheArgumentsOfACallThatWasNotOpened(t *testing.T) {
+	with(t, func(d *driver) {
+		d.press("2", "j", "c")
+		d.wait(100 * time.Millisecond)
+		d.press("Y")
+		d.has(`"url":"https://example.com/pricing"`)
+	})
+}
+
 func TestAKeyIsMadeAndItsSecretShownOnce(t *testing.T) {
 	with(t, func(d *driver) {
 		d.press("3", "n", "enter", "up", "up", "up", "enter")

@@ -250,10 +250,14 @@ func (c *calls) Keys() []key {
 		}},
 		{on: "f", label: "follow", help: "follow the newest again", do: func(string) tea.Cmd { return c.follow() }},
 		{on: "y", label: "copy", help: "copy the call's id", do: c.withCall(func(r *api.CallRow) tea.Cmd { return c.m.copy(r.ID, "") })},
-		{on: "c", label: "curl", help: "copy a curl that makes this call, with $API_KEY", do: c.withCall(func(r *api.CallRow) tea.Cmd {
-			return c.m.copy(c.curl(r), "a curl; it needs API_KEY in the environment")
+		{on: "c", label: "curl", help: "copy a curl that makes this call, with $API_KEY", do: c.withArguments(func(r *api.CallRow) tea.Cmd {
+			what := "a curl; it needs API_KEY in the environment"
+			if _, kept := c.argumentsOf(r); !kept {
+				what = "a curl without the arguments, which are no longer kept"
+			}
+			return c.m.copy(c.curl(r), what)
 		})},
-		{on: "r", label: "dry run", help: "ask what this call would cost now, without making it", do: c.withCall(c.dryRun)},
+		{on: "r", label: "dry run", help: "ask what this call would cost now, without making it", do: c.withArguments(c.dryRun)},
 		{on: "x", help: "filter by this call's tool; again by its key, its reason", do: c.withCall(c.filterByCell)},
 		{on: "[ ]", show: "[ ]", help: "the tab of the detail before, after", do: func(press string) tea.Cmd {
 			by := 1

@@ -45,23 +45,37 @@ var tabNames = [...]string{"Quote", "Way", "Request", "Response"}
 // not here yet.
 func (c *calls) look() tea.Cmd {
 	r, ok := c.selected()
-	if !ok || !c.open && c.m.w < 140 {
+	if !ok || !c.open && c.m.w < 140 || c.detail[r.ID] != nil {
 		return nil
 	}
-	if c.detail[r.ID] != nil {
-		return nil
-	}
+	return c.load(r.ID, func() tea.Cmd { return nil })
+}
+
+// load asks for the detail of a call, and goes on when it is here.
+func (c *calls) load(id string, then func() tea.Cmd) tea.Cmd {
 	if len(c.detail) >= keepDetails {
 		clear(c.detail)
 	}
 	d := &callDetail{}
-	c.detail[r.ID] = d
-	return ask(c.m, "GET", "/admin/calls/"+url.PathEscape(r.ID), nil, func(got api.CallDetail, err error) tea.Cmd {
+	c.detail[id] = d
+	return ask(c.m, "GET", "/admin/calls/"+url.PathEscape(id), nil, func(got api.CallDetail, err error) tea.Cmd {
 		d.CallDetail, d.ready = got, true
 		if err != nil {
 			d.fault = err.Error()
 		}
-		return nil
+		return then()
+	})
+}
+
+// withArguments does something with the selected call when its arguments are
+// known, as far as they are kept.
+func (c *calls) withArguments(do func(*api.CallRow) tea.Cmd) func(string) tea.Cmd {
+	return c.withCall(func(r *api.CallRow) tea.Cmd {
+		if d := c.detail[r.ID]; d != nil && d.ready {
+			return do(r)
+		}
+		call := *r
+		return c.load(r.ID, func() tea.Cmd { return do(&call) })
 	})
 }
 

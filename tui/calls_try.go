@@ -13,10 +13,7 @@ import (
 
 // curl is the command that makes this call again.
 func (c *calls) curl(r *api.CallRow) string {
-	args := json.RawMessage("{}")
-	if d := c.detail[r.ID]; d != nil && d.Request != "" {
-		args = arguments(d.Request)
-	}
+	args, _ := c.argumentsOf(r)
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call",
 		"params": map[string]any{"name": r.Tool, "arguments": args}})
 	if err != nil {
@@ -24,6 +21,14 @@ func (c *calls) curl(r *api.CallRow) string {
 	}
 	url := or(strings.TrimSuffix(c.m.opt.URL, "/"), "http://127.0.0.1:3402")
 	return fmt.Sprintf(`curl %s/mcp -H "X-API-Key: $API_KEY" -H 'Content-Type: application/json' -d %s`, url, quote(string(body)))
+}
+
+// argumentsOf are a call's arguments, empty ones if they are not kept.
+func (c *calls) argumentsOf(r *api.CallRow) (args json.RawMessage, kept bool) {
+	if d := c.detail[r.ID]; d != nil && d.Request != "" {
+		return arguments(d.Request), true
+	}
+	return json.RawMessage("{}"), false
 }
 
 // arguments finds the tool's arguments in a request as it is kept: the whole
@@ -51,10 +56,7 @@ func arguments(request string) json.RawMessage {
 
 // dryRun asks what the call would cost now.
 func (c *calls) dryRun(r *api.CallRow) tea.Cmd {
-	args := json.RawMessage("{}")
-	if d := c.detail[r.ID]; d != nil && d.Request != "" {
-		args = arguments(d.Request)
-	}
+	args, _ := c.argumentsOf(r)
 	type verdict struct {
 		Allowed          bool   `json:"allowed"`
 		Reason           string `json:"reason"`

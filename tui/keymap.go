@@ -66,7 +66,7 @@ func (m *Model) suspend() tea.Cmd {
 	now := m.now()
 	if m.opt.Inside && now.Sub(m.wanted) > 5*time.Second {
 		m.wanted = now
-		m.warn("The gateway runs in this process and would stand still too. ctrl+z again suspends both; q d leaves only the dashboard.")
+		m.warn("This would stop the gateway too. ctrl+z again does it; q d closes only this.")
 		return nil
 	}
 	m.wanted = time.Time{}

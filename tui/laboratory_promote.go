@@ -76,7 +76,7 @@ func (l *laboratory) promotion(c *column, p preview) *form {
 	typed := &field{name: "Type", wide: true}
 	f := &form{m: l.m, title: "Promote " + c.name + " to live", fields: []*field{start, at, keep, typed}, button: "Promote"}
 	if p.Report != nil {
-		f.note = "report " + p.Report.LogDigest[:min(6, len(p.Report.LogDigest))] + ", grade " + p.Report.Grade + ", " + plural(p.Report.Attempts, "call")
+		f.note = "report " + p.Report.LogDigest[:min(6, len(p.Report.LogDigest))] + ", grade " + p.Report.Grade + ", " + plural(p.Report.Attempts, "call") + " shadowed"
 	}
 	want := func() promotion { return promotionOf(c.name, f.values(), p.Guardrails, l.m.now()) }
 	f.head = func(w, h int) [][]paint.Span {

@@ -57,6 +57,7 @@ func (p Price) String() string {
 // ParsePrice reads what a person types into a cell.
 func ParsePrice(text string) (Price, error) {
 	var p Price
+	wrong := fmt.Errorf("%q: a price is such as 5, 0.25, 4+1/KB or 4+1/KB in", text)
 	text = strings.ToLower(strings.TrimSpace(text))
 	if text == "free" || text == "" {
 		return p, nil
@@ -72,11 +73,11 @@ func ParsePrice(text string) (Price, error) {
 		case "kb in", "kbin":
 			to = &p.PerKBIn
 		default:
-			return p, fmt.Errorf("%q: a price is such as 5, 0.25, 4+1/KB or 4+1/KB in", part)
+			return p, wrong
 		}
 		d, err := pricing.ParseDecimal(strings.TrimSpace(number))
 		if err != nil {
-			return p, fmt.Errorf("%q: a price is such as 5, 0.25, 4+1/KB or 4+1/KB in", part)
+			return p, wrong
 		}
 		*to = d
 	}
