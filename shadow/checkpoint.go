@@ -60,10 +60,13 @@ type savedPair struct {
 	Real           savedAmounts
 }
 
-// encode is the lab's state. Behind mu.
-func (l *Lab) encode() ([]byte, error) {
-	w := l.w
-	c := checkpoint{Form: form, Last: w.last, At: w.at, Digest: w.digest, Differs: w.differs, Keys: w.numbers.keys, Tools: w.numbers.tools, Grants: w.grants}
+// encode is a walk and its candidates as they are between two blocks, with what
+// they have counted or without.
+func encode(w *walker, pairs map[string]*tracked, counted bool) ([]byte, error) {
+	c := checkpoint{Form: form, Last: w.last, At: w.at, Digest: w.digest, Differs: w.differs, Grants: w.grants}
+	if counted {
+		c.Keys, c.Tools = w.numbers.keys, w.numbers.tools
+	}
 	var err error
 	save := func(s *ledger.Scenario) (raw []byte) {
 		if s != nil && err == nil {
@@ -72,11 +75,14 @@ func (l *Lab) encode() ([]byte, error) {
 		return raw
 	}
 	c.Real, c.Would = save(w.real), save(w.would)
-	for _, name := range slices.Sorted(maps.Keys(l.pairs)) {
-		t := l.pairs[name]
-		p := t.pair
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		t := pairs[name]
+		p, tally := t.pair, t.pair.tally
+		if !counted {
+			tally = nil
+		}
 		c.Pairs = append(c.Pairs, savedPair{Mark: t.mark, From: t.from, Stages: t.stages, Ended: t.ended, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
-			Tally: p.tally, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()})
+			Tally: tally, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()})
 	}
 	if err != nil {
 		return nil, err
@@ -88,8 +94,9 @@ func (l *Lab) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// decode goes on from a state.
-func (l *Lab) decode(raw []byte) (*walker, map[string]*tracked, error) {
+// decode goes on from a state. The candidates count on from where they were, or
+// anew within a window.
+func (l *Lab) decode(raw []byte, window *Window) (*walker, map[string]*tracked, error) {
 	var c checkpoint
 	if err := gob.NewDecoder(bytes.NewReader(raw)).Decode(&c); err != nil {
 		return nil, nil, fmt.Errorf("checkpoint: %w", err)
@@ -97,6 +104,33 @@ func (l *Lab) decode(raw []byte) (*walker, map[string]*tracked, error) {
 	if c.Form != form || !l.has(c.Last, c.Digest) {
 		return nil, nil, errors.New("it is of another journal or another version")
 	}
+	w, err := l.walkerOf(&c)
+	if err != nil {
+		return nil, nil, err
+	}
+	pairs := map[string]*tracked{}
+	for _, s := range c.Pairs {
+		if window != nil {
+			if window.From.After(s.From) {
+				s.From = window.From
+			}
+			s.Tally = NewTally(s.From, window.To)
+		}
+		p, err := l.pairOf(w, s)
+		if err != nil {
+			return nil, nil, fmt.Errorf("experiment %s: %w", s.Mark.Name, err)
+		}
+		pairs[s.Mark.Name] = &tracked{mark: s.Mark, from: s.From, stages: s.Stages, ended: s.Ended, pair: p}
+	}
+	if window == nil {
+		window = &Window{}
+	}
+	l.follow(w, pairs, *window)
+	return w, pairs, nil
+}
+
+// walkerOf is the walk of a checkpoint, without candidates.
+func (l *Lab) walkerOf(c *checkpoint) (*walker, error) {
 	w := &walker{db: l.o.Book.DB(), past: newPast(l.sheet), numbers: newNumbers(c.Keys, c.Tools), grants: c.Grants,
 		newest: l.o.Book.Journal().Last, last: c.Last, at: c.At, digest: c.Digest, differs: c.Differs}
 	if w.grants == nil {
@@ -104,25 +138,16 @@ func (l *Lab) decode(raw []byte) (*walker, map[string]*tracked, error) {
 	}
 	var err error
 	if w.real, err = ledger.LoadScenario(c.Real, w.then, l.sheet); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	w.real.Takes = notObserved
 	if c.Would != nil {
 		if w.would, err = ledger.LoadScenario(c.Would, w.then, l.sheet); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		w.would.Takes = observed
 	}
-	pairs := map[string]*tracked{}
-	for _, s := range c.Pairs {
-		p, err := l.pairOf(w, s)
-		if err != nil {
-			return nil, nil, fmt.Errorf("experiment %s: %w", s.Mark.Name, err)
-		}
-		pairs[s.Mark.Name] = &tracked{mark: s.Mark, from: s.From, stages: s.Stages, ended: s.Ended, pair: p}
-	}
-	l.follow(w, pairs, Window{})
-	return w, pairs, nil
+	return w, nil
 }
 
 func (l *Lab) pairOf(w *walker, s savedPair) (*pair, error) {
@@ -186,7 +211,7 @@ func (l *Lab) save(force bool) error {
 		l.mu.Unlock()
 		return nil
 	}
-	raw, err := l.encode()
+	raw, err := encode(l.w, l.pairs, true)
 	last := l.w.last
 	l.mu.Unlock()
 	if err != nil {
@@ -200,12 +225,7 @@ func (l *Lab) save(force bool) error {
 		if err := tx.Drop(partBucket); err != nil {
 			return err
 		}
-		for i := 0; i*partBytes < len(raw); i++ {
-			if err := tx.Put(partBucket, binary.BigEndian.AppendUint32(nil, uint32(i)), raw[i*partBytes:min(len(raw), (i+1)*partBytes)]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return putParts(tx, partBucket, nil, raw)
 	})
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -227,11 +247,14 @@ func (l *Lab) restore() (*walker, map[string]*tracked) {
 		return nil, nil
 	}
 	raw, err := l.parts()
+	if list, _, failed := l.states(); failed == nil && len(list) > 0 {
+		l.stateAt = list[len(list)-1].Last
+	}
 	if err == nil && raw == nil {
 		return nil, nil
 	}
 	if err == nil {
-		w, pairs, bad := l.decode(raw)
+		w, pairs, bad := l.decode(raw, nil)
 		if bad == nil {
 			l.saved, l.alarm = w.last, w.differs
 			l.differs.Store(int64(w.differs))
@@ -249,13 +272,33 @@ func (l *Lab) parts() (raw []byte, err error) {
 		return nil, err
 	}
 	err = db.View(func(s *store.Snapshot) error {
-		s.Ascend(partBucket, nil, func(_, part []byte) bool {
-			raw = append(raw, part...)
-			return true
-		})
+		raw = parts(s, partBucket, nil)
 		return nil
 	})
 	return raw, err
+}
+
+// putParts writes something long in pieces, under keys that begin alike.
+func putParts(tx *store.Tx, bucket string, prefix, raw []byte) error {
+	for i := 0; i*partBytes < len(raw); i++ {
+		key := binary.BigEndian.AppendUint32(bytes.Clone(prefix), uint32(i))
+		if err := tx.Put(bucket, key, raw[i*partBytes:min(len(raw), (i+1)*partBytes)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parts puts it together again.
+func parts(s *store.Snapshot, bucket string, prefix []byte) (raw []byte) {
+	s.Ascend(bucket, prefix, func(key, part []byte) bool {
+		if !bytes.HasPrefix(key, prefix) {
+			return false
+		}
+		raw = append(raw, part...)
+		return true
+	})
+	return raw
 }
 
 // file is the open checkpoint file. One that is damaged is made anew: all that

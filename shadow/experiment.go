@@ -140,6 +140,8 @@ type Lab struct {
 	saveAt time.Time // not before
 	alarm  int       // self-differences that were told
 
+	stateAt, stateEvery uint64 // the last act in the newest kept state, and how far apart they are
+
 	files sync.Mutex // guards db
 	db    *store.DB  // the checkpoint's; nil until it is needed
 
@@ -170,7 +172,7 @@ func New(o Options) *Lab {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lab{o: o}
+	return &Lab{o: o, stateEvery: stateEvery}
 }
 
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

@@ -23,6 +23,18 @@ func (l *Lab) ResumedAt() uint64 {
 	return l.saved
 }
 
+// KeepEvery keeps a state after so many acts.
+func (l *Lab) KeepEvery(acts uint64) { l.stateEvery = acts }
+
+// Kept are the last acts of the states that are kept.
+func (l *Lab) Kept() (out []uint64, err error) {
+	list, _, err := l.states()
+	for _, h := range list {
+		out = append(out, h.Last)
+	}
+	return out, err
+}
+
 // Alarm tells of differences as Run does.
 func (l *Lab) Alarm(ctx context.Context, differs int) error {
 	l.mu.Lock()

@@ -78,7 +78,7 @@ func (l *Lab) advance(ctx context.Context) error {
 		}
 		l.w, l.pairs = w, pairs
 	}
-	if err := l.w.walk(ctx, math.MaxUint64, nil); err != nil {
+	if err := l.w.walk(ctx, math.MaxUint64, l.passing(l.w, l.pairs)); err != nil {
 		if ctx.Err() == nil { // it may be half way through a block: begin anew
 			l.w, l.pairs = nil, nil
 		}
@@ -224,8 +224,7 @@ func (l *Lab) reportNow(ctx context.Context, name string) (*Report, error) {
 
 // again walks anew up to an act.
 func (l *Lab) again(ctx context.Context, name string, window Window, last uint64) (*Report, error) {
-	pairs := map[string]*tracked{}
-	w, err := l.walker(pairs, window)
+	w, pairs, err := l.nearest(window.From, window)
 	if err != nil {
 		return nil, err
 	}

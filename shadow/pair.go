@@ -1,6 +1,8 @@
 package shadow
 
 import (
+	"time"
+
 	"paygate/pricing"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -19,6 +21,7 @@ type pair struct {
 	then   past       // the sheets that calls were judged by
 	err    error
 	policy *policy
+	at     time.Time // of the act that is lived through
 }
 
 // begin adds a candidate to the walk. Its wallets and those of the live prices
@@ -68,7 +71,7 @@ func (p *pair) owns(s *ledger.Scenario) {
 func (p *pair) share(side int) func(uint64, pricing.Credits) pricing.Credits {
 	return func(seq uint64, amount pricing.Credits) pricing.Credits {
 		n := part(p.paid[side].get(seq), amount, p.real.get(seq))
-		p.tally.refund(side, n)
+		p.tally.refund(side, n, p.at)
 		return n
 	}
 }
@@ -91,10 +94,11 @@ func (p *pair) steps(b batch) {
 
 func (p *pair) act(s *step, live []ledger.Verdict) {
 	a := s.act
+	p.at = timeOf(&a)
 	if p.live != nil {
 		live = p.live.Act(a)
 	} else if seq, amount, ok := ledger.RefundOf(a.Event); ok && p.real.get(seq) > 0 {
-		p.tally.refund(0, amount)
+		p.tally.refund(0, amount, p.at)
 	}
 	other := p.cand.Act(a)
 	for i := range other {

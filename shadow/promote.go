@@ -139,6 +139,9 @@ func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted
 	if err != nil {
 		return nil, err
 	}
+	if err := l.keepNow(ctx); err != nil {
+		l.o.Log.Warn("the lab's state at a promotion could not be kept; what a rollback gives back takes longer to find", "error", err)
+	}
 	out.Experiment, err = l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
 		if !e.running() || e.State == Scheduled {
 			return wrongState("experiment %s is %s; one that is %s or %s can go live", p.Name, e.State, Shadowing, IsReviewed)

@@ -40,7 +40,7 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
-	w, err := l.newWalker()
+	w, err := l.nearestAlone(in.Window.From)
 	if err != nil {
 		return nil, err
 	}

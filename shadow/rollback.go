@@ -214,7 +214,7 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
-	w, err := l.newWalker()
+	w, err := l.nearestAlone(e.went())
 	if err != nil {
 		return nil, err
 	}

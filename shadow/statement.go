@@ -31,15 +31,19 @@ const MostLines = 1000
 // Statement is what a key would have paid call by call, the newest MostLines
 // of them.
 func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
-	if _, err := l.Experiment(name); err != nil {
+	e, err := l.Experiment(name)
+	if err != nil {
 		return nil, err
 	}
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
 	out := []Line{}
-	pairs := map[string]*tracked{}
-	w, err := l.walker(pairs, Window{})
+	started := time.Time{}
+	if e.Started != nil {
+		started = *e.Started
+	}
+	w, pairs, err := l.nearest(started, Window{})
 	if err != nil {
 		return nil, err
 	}

@@ -123,12 +123,21 @@ func made[V any](m *map[string]V) {
 	}
 }
 
-func (t *Tally) refund(side int, n pricing.Credits) { t.Sides[side].Refunds += n }
+// refund counts what was given back at a time.
+func (t *Tally) refund(side int, n pricing.Credits, at time.Time) {
+	if t.within(at) {
+		t.Sides[side].Refunds += n
+	}
+}
+
+func (t *Tally) within(at time.Time) bool {
+	return !at.Before(t.From) && (t.To.IsZero() || at.Before(t.To))
+}
 
 // count takes one call: what the live prices say of it, and the candidate. key
 // and tool are its numbers in the walk, or -1.
 func (t *Tally) count(c *journal.Call, live, cand *ledger.Verdict, key, tool int32) {
-	if c.Key == "" || c.At.Before(t.From) || !t.To.IsZero() && !c.At.Before(t.To) {
+	if c.Key == "" || !t.within(c.At) {
 		return
 	}
 	t.Attempts++

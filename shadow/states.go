@@ -1,0 +1,213 @@
+package shadow
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"paygate/store"
+)
+
+// From time to time the lab keeps the books of then, its candidates' too, so
+// that who asks about a late stretch of the past does not live through all that
+// was before. They are in the checkpoint's file; without them it only takes
+// longer.
+const (
+	stateBucket = "states"      // last act and part → a piece
+	headBucket  = "state-heads" // last act → stateHead
+	stateEvery  = 1 << 20       // acts: half a million calls are lived through in half a second
+	mostStates  = 32
+	mostInAll   = 256 << 20 // bytes
+)
+
+// stateHead is what is asked about a state before it is read.
+type stateHead struct {
+	Last uint64    `json:"last"`
+	At   time.Time `json:"at"` // of the newest act that is in
+	Size int       `json:"size"`
+}
+
+func (h stateHead) key() []byte { return binary.BigEndian.AppendUint64(nil, h.Last) }
+
+// heads are the states that are kept, oldest first.
+func heads(s *store.Snapshot) (out []stateHead) {
+	s.Ascend(headBucket, nil, func(_, raw []byte) bool {
+		var h stateHead
+		if json.Unmarshal(raw, &h) == nil {
+			out = append(out, h)
+		}
+		return true
+	})
+	return out
+}
+
+// keepState keeps the state of a walk between two blocks. Behind mu.
+func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
+	if l.o.Dir == "" || w.last == 0 || w.last == l.stateAt {
+		return nil
+	}
+	raw, err := encode(w, pairs, false)
+	if err != nil {
+		return err
+	}
+	db, err := l.file()
+	if err != nil {
+		return err
+	}
+	h := stateHead{Last: w.last, At: w.at, Size: len(raw)}
+	err = db.Update(func(tx *store.Tx) error {
+		head, err := json.Marshal(h)
+		if err != nil {
+			return fmt.Errorf("state: %w", err)
+		}
+		for _, old := range heads(&tx.Snapshot) {
+			if old.Last == h.Last {
+				err = errors.Join(err, dropState(tx, old))
+			}
+		}
+		if err := errors.Join(err, tx.Put(headBucket, h.key(), head), putParts(tx, stateBucket, h.key(), raw)); err != nil {
+			return err
+		}
+		for _, old := range tooMany(heads(&tx.Snapshot)) {
+			if err := dropState(tx, old); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	l.stateAt = w.last
+	return nil
+}
+
+func dropState(tx *store.Tx, h stateHead) error {
+	err := tx.Delete(headBucket, h.key())
+	for i := 0; i*partBytes < h.Size; i++ {
+		err = errors.Join(err, tx.Delete(stateBucket, binary.BigEndian.AppendUint32(h.key(), uint32(i))))
+	}
+	return err
+}
+
+// tooMany are the states that go when there are too many: again and again the
+// one whose neighbours are closest, never the newest.
+func tooMany(list []stateHead) (gone []stateHead) {
+	size := 0
+	for _, h := range list {
+		size += h.Size
+	}
+	for len(list) > 1 && (len(list) > mostStates || size > mostInAll) {
+		least := 0
+		gap := func(i int) uint64 {
+			before := uint64(0)
+			if i > 0 {
+				before = list[i-1].Last
+			}
+			return list[i+1].Last - before
+		}
+		for i := range len(list) - 1 {
+			if gap(i) < gap(least) {
+				least = i
+			}
+		}
+		gone, size = append(gone, list[least]), size-list[least].Size
+		list = slices.Delete(list, least, least+1)
+	}
+	return gone
+}
+
+// passing keeps states of the lab's own walk as it goes on. Behind mu.
+func (l *Lab) passing(w *walker, pairs map[string]*tracked) func(uint64) {
+	if l.o.Dir == "" {
+		return nil
+	}
+	return func(seq uint64) {
+		if seq < l.stateAt+l.stateEvery {
+			return
+		}
+		w.flush()
+		if err := l.keepState(w, pairs); err != nil {
+			l.o.Log.Warn("a state of the lab could not be kept; asking about late stretches takes longer", "error", err)
+			l.stateAt = seq // not again at once
+		}
+	}
+}
+
+// keepNow keeps the state of this moment: what comes next will be asked about.
+func (l *Lab) keepNow(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.advance(ctx); err != nil {
+		return err
+	}
+	return l.keepState(l.w, l.pairs)
+}
+
+// nearest is a walk that goes on from the newest kept state before a time, with
+// candidates that count within a window; from the journal's beginning when none
+// is kept.
+func (l *Lab) nearest(from time.Time, window Window) (*walker, map[string]*tracked, error) {
+	if !from.IsZero() && l.o.Dir != "" {
+		list, read, err := l.states()
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, h := range slices.Backward(list) {
+			if !h.At.Before(from) {
+				continue
+			}
+			raw, err := read(h)
+			if err != nil {
+				return nil, nil, err
+			}
+			if w, pairs, err := l.decode(raw, &window); err == nil { // else it is of no use: an older one may be
+				return w, pairs, nil
+			}
+		}
+	}
+	pairs := map[string]*tracked{}
+	w, err := l.walker(pairs, window)
+	return w, pairs, err
+}
+
+// nearestAlone is nearest without candidates.
+func (l *Lab) nearestAlone(from time.Time) (*walker, error) {
+	w, _, err := l.nearest(from, Window{})
+	if err != nil {
+		return nil, err
+	}
+	w.pairs, w.event, w.before, w.onset = nil, nil, nil, nil
+	return w, nil
+}
+
+// states are those that are kept, and how to read one.
+func (l *Lab) states() (list []stateHead, read func(stateHead) ([]byte, error), err error) {
+	db, err := l.file()
+	if err != nil {
+		return nil, nil, err
+	}
+	err = db.View(func(s *store.Snapshot) error {
+		list = heads(s)
+		return nil
+	})
+	return list, func(h stateHead) (raw []byte, err error) {
+		err = db.View(func(s *store.Snapshot) error {
+			raw = parts(s, stateBucket, h.key())
+			return nil
+		})
+		return raw, err
+	}, err
+}
+
+// went is where an experiment's prices began to be charged; zero: nowhere.
+func (e *Experiment) went() time.Time {
+	if e.Going == nil || e.Going.Since == nil {
+		return time.Time{}
+	}
+	return *e.Going.Since
+}
