@@ -27,6 +27,7 @@ type mcpClient struct {
 	level   string         // of logs, for clients that say it with every request
 	ids     int            // of the last request
 	charged int            // calls of tools that were answered
+	at      string         // prefix of the server whose tools it calls
 }
 
 // note is a notification, or a question, that came before an answer or outside.
@@ -92,7 +93,7 @@ func (c *mcpClient) must(method string, params map[string]any) said {
 // tool calls a tool and gives what the fake server says.
 func (c *mcpClient) tool(name string, args map[string]any) (a said, words string) {
 	c.t.Helper()
-	a = c.do(c.t.Context(), "tools/call", map[string]any{"name": name, "arguments": args}, nil)
+	a = c.do(c.t.Context(), "tools/call", map[string]any{"name": c.at + name, "arguments": args}, nil)
 	var r struct{ Content []struct{ Text string } }
 	if a.Error == nil && json.Unmarshal(a.Result, &r) == nil && len(r.Content) == 1 {
 		c.charged++

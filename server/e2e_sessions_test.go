@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,28 @@ func TestAClientDoesNotNoticeThatItsServerWasRestarted(t *testing.T) {
 			c.still(heard)
 		})
 	}
+	t.Run("one of several", func(t *testing.T) {
+		t.Parallel()
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := start(t, map[string]any{"serverCommand": "", "env": "", "isolation": "", "servers": []any{
+			map[string]any{"prefix": "a", "serverCommand": self, "env": fake.Env("legacy")},
+			map[string]any{"prefix": "b", "serverCommand": self, "env": fake.Env("modern")}}})
+		c, heard := settled(t, g)
+		for _, c.at = range []string{"a:", "b:"} {
+			if a, _ := c.tool("crash", map[string]any{"code": 3}); a.Error == nil {
+				t.Fatalf("the call that crashes %s: %s", c.at, a.Result)
+			}
+		}
+		c.at = "a:"
+		c.still(heard)
+		c.at = "b:"
+		if loud, _ := c.tool("log", map[string]any{"level": "error"}); len(loud.Notes) != 1 {
+			t.Errorf("the level of logs is lost: %s", loud.Notes)
+		}
+	})
 	t.Run("legacy over http", func(t *testing.T) {
 		t.Parallel()
 		site := fake.Web("legacy")

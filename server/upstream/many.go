@@ -23,10 +23,11 @@ type many struct {
 	once   sync.Once
 	bell   *bell // nil: nobody listens
 
-	mu    sync.Mutex
-	parts map[*server]*part
-	asks  map[uint64]manyAsk
-	last  uint64
+	mu       sync.Mutex
+	parts    map[*server]*part
+	asks     map[uint64]manyAsk
+	last     uint64
+	settings []setting // what the client has set and servers have taken
 }
 
 // part is the conversation with one of the servers.
@@ -145,6 +146,7 @@ func (m *many) part(ctx context.Context, srv *server) (*mcp.Opened, error) {
 		return nil, err
 	}
 	p.now = o
+	m.tell(ctx, srv, o)
 	return o, nil
 }
 
@@ -219,6 +221,9 @@ func (m *many) forward(ctx context.Context, srv *server, req *mcp.Message, durin
 		}
 		res, err := o.Call(ctx, req, hear)
 		m.forget(lent)
+		if err == nil && res.Error == nil {
+			m.keep(srv, req)
+		}
 		if try > 0 || !errors.Is(err, ErrEnded) {
 			return res, err
 		}
