@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -135,11 +136,11 @@ func TestTheLogAndTheDatabaseAreOne(t *testing.T) {
 			}
 			want = next
 		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"log":    func(*rapid.T) { commit(db.Log) },
-			"log on": func(*rapid.T) { commit(db.Log) },
-			"update": func(*rapid.T) { commit(db.Update) },
-			"fail": func(*rapid.T) {
+		steps := map[string]func(){
+			"log":    func() { commit(db.Log) },
+			"log on": func() { commit(db.Log) },
+			"update": func() { commit(db.Update) },
+			"fail": func() {
 				fails.Store(true)
 				if err := db.Log(func(tx *store.Tx) error { return tx.Put("a", []byte("lost"), []byte("lost")) }); err == nil {
 					rt.Fatal("a commit that failed was taken for good")
@@ -149,15 +150,12 @@ func TestTheLogAndTheDatabaseAreOne(t *testing.T) {
 					rt.Fatal(err)
 				}
 			},
-			"kill": func(*rapid.T) {
-				if rapid.IntRange(0, 3).Draw(rt, "spared") > 0 { // a copy takes long
-					return
-				}
+			"kill": func() {
 				left := killed(t, dir)
 				_ = db.Close()
 				dir, db = left, opened(t, left, o)
 			},
-			"stop": func(*rapid.T) {
+			"stop": func() {
 				if err := db.Close(); err != nil {
 					rt.Fatal(err)
 				}
@@ -166,12 +164,15 @@ func TestTheLogAndTheDatabaseAreOne(t *testing.T) {
 				}
 				db = opened(t, dir, o)
 			},
-			"read": func(*rapid.T) {
+			"read": func() {
 				if got := everything(t, db); !maps.Equal(got, want) {
 					rt.Fatalf("%d keys, want %d", len(got), len(want))
 				}
 			},
-		})
+		}
+		for range rapid.IntRange(1, 15).Draw(rt, "steps") {
+			steps[rapid.SampledFrom(slices.Sorted(maps.Keys(steps))).Draw(rt, "step")]()
+		}
 		if got := everything(t, db); !maps.Equal(got, want) {
 			rt.Fatalf("in the end %d keys, want %d", len(got), len(want))
 		}
