@@ -29,6 +29,7 @@ import (
 	"paygate/server/gate"
 	"paygate/server/keys"
 	"paygate/server/lab"
+	"paygate/server/lane"
 	"paygate/server/mcp"
 	"paygate/server/mcp/bridge"
 	"paygate/server/report"
@@ -273,8 +274,10 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{Handler: s.handler, BaseContext: func(net.Listener) context.Context { return s.endpoint.Base() }, ReadHeaderTimeout: s.opts.Static.HeaderTimeout,
 		ReadTimeout: s.opts.Static.RequestTimeout, IdleTimeout: s.opts.Static.KeepAlive,
 		ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug), MaxHeaderBytes: 64 << 10}
+	way := &lane.Lane{Path: "/mcp", Handler: s.handler, Base: s.endpoint.Base(), Rest: srv,
+		First: s.opts.Static.HeaderTimeout, Idle: s.opts.Static.KeepAlive, Log: s.opts.Log}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() { served <- way.Serve(l) }()
 	select {
 	case err := <-served:
 		return err
@@ -286,9 +289,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- s.endpoint.Shutdown(drain) }()
-	err := srv.Shutdown(drain)
-	if err != nil {
-		err = srv.Close()
+	err := way.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // the endpoint says what was cut off
 	}
 	if e := <-ended; err == nil && e != nil {
 		err = fmt.Errorf("calls still ran after %s and were cut off, uncharged: %w", drainTime, e)

@@ -76,6 +76,7 @@ type Book struct {
 	ends    []uint64  // by epoch: what was known to be on disk when the next began
 	down    error     // why the disk takes no commits; nil when it does
 	queue   []*journal.Event
+	wanted  int                      // so many in the queue are worth a commit
 	opens   map[uint64]*journal.Call // admitted since the last block and not ended, by AdmitSeq
 	holding map[uint64]*Call         // admitted and not ended, by AdmitSeq
 	applies []*apply
@@ -96,6 +97,7 @@ type Book struct {
 	trimming sync.Mutex // held by the one Trim that runs
 
 	wake    chan struct{} // somebody waits for what is queued
+	enough  chan struct{} // as much is queued as the writer wanted
 	soon    chan struct{} // something is queued that nobody waits for
 	closing chan struct{}
 	stopped chan struct{}
@@ -126,7 +128,7 @@ func Open(db *store.DB, o Options) (*Book, error) {
 	if o.SweepEvery == 0 {
 		o.SweepEvery = time.Second
 	}
-	b := &Book{db: db, opts: o, wake: make(chan struct{}, 1), soon: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{})}
+	b := &Book{db: db, opts: o, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1), soon: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{})}
 	if err := b.boot(); err != nil {
 		return nil, err
 	}
@@ -248,6 +250,9 @@ func record(c *Call, seq uint64, at time.Time) *journal.Event {
 func (b *Book) append(e *journal.Event) {
 	b.queue = append(b.queue, e)
 	b.next.last = e.Seq
+	if len(b.queue) == b.wanted {
+		b.signal(b.enough)
+	}
 	b.kick()
 }
 

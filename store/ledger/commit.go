@@ -46,10 +46,12 @@ func (b *Book) write() {
 	lazy, running := time.NewTimer(lazily), true // may fire once for nothing
 	defer lazy.Stop()
 	b.sweep() // what has had its time, or waited in the process before this one
+	pause := time.NewTimer(0)
+	defer pause.Stop()
 	for {
 		select {
 		case <-b.wake:
-			b.gather()
+			b.gather(pause)
 			b.commit(false)
 		case <-b.soon:
 			if !running { // a running one is not put off
@@ -74,18 +76,38 @@ func (b *Book) write() {
 	}
 }
 
-// gather lets whoever is ready to end a call do so before the commit is cut:
-// fewer and larger commits leave more of the processor to the calls. It is
-// over at once when nobody is.
-func (b *Book) gather() {
-	for waiting, n := b.waiting(), 0; n < 3; n++ {
-		runtime.Gosched()
-		now := b.waiting()
-		if now == waiting {
-			return
-		}
-		waiting = now
+// A commit is cut when as many calls wait for it as are still under way, or
+// after a moment: fewer and larger commits leave more of the processor to the
+// calls, and while one half of the callers waits for the disk, the other half
+// is served. One who calls alone waits for nobody.
+const moment = 500 * time.Microsecond
+
+// gather lets calls that are about to end do so before the commit is cut.
+func (b *Book) gather(timer *time.Timer) {
+	runtime.Gosched() // whoever is ready ends its call now
+	if b.gathered() {
+		return
 	}
+	timer.Reset(moment)
+	defer timer.Stop()
+	select {
+	case <-b.enough:
+	case <-timer.C:
+	case <-b.closing:
+	}
+}
+
+// gathered says whether enough wait for the next commit. Where not, enough is
+// rung when they do.
+func (b *Book) gathered() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-b.enough: // of an earlier commit
+	default:
+	}
+	b.wanted = (len(b.queue) + len(b.holding)) / 2
+	return len(b.queue) >= b.wanted
 }
 
 // mutating says whether somebody waits to change records.
@@ -93,12 +115,6 @@ func (b *Book) mutating() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.applies) > 0
-}
-
-func (b *Book) waiting() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.queue)
 }
 
 // Trouble is why the books cannot be written now; nil when they can.
