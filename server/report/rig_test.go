@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,13 +22,14 @@ import (
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/clock"
 )
 
 // rig is books with keys, and a time that only the test moves.
 type rig struct {
 	t     *testing.T
 	dir   string
-	clock hands
+	clock *clock.Hands
 	book  *ledger.Book
 	keys  *keys.Directory
 	ids   []string
@@ -38,27 +38,9 @@ type rig struct {
 	made  int
 }
 
-// hands is a time that only a test moves.
-type hands struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (h *hands) now() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.at
-}
-
-func (h *hands) add(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.at = h.at.Add(d)
-}
-
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), clock: hands{at: time.Date(2026, 3, 30, 22, 0, 0, 0, time.UTC)}, rand: rand.New(rand.NewPCG(1, 2)),
+	r := &rig{t: t, dir: t.TempDir(), clock: clock.At(time.Date(2026, 3, 30, 22, 0, 0, 0, time.UTC)), rand: rand.New(rand.NewPCG(1, 2)),
 		sheet: pricing.FromTools(pricing.ToolPrice{PerCall: 2}, map[string]pricing.ToolPrice{"dear": {PerCall: 50}, "free": {}}, true)}
 	r.open()
 	t.Cleanup(func() { _ = r.book.Close() })
@@ -78,12 +60,12 @@ func (r *rig) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
+	r.book, err = ledger.Open(db, ledger.Options{Now: r.clock.Now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
 		Sheet: func(string) (*pricing.Sheet, error) { return r.sheet, nil }})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.keys, err = keys.Open(keys.Options{Book: r.book, Now: r.clock.now, Rand: seeded{r.rand}, Log: slog.New(slog.DiscardHandler),
+	r.keys, err = keys.Open(keys.Options{Book: r.book, Now: r.clock.Now, Rand: seeded{r.rand}, Log: slog.New(slog.DiscardHandler),
 		Limits: func() keys.Limits { return keys.Limits{} }})
 	if err != nil {
 		r.t.Fatal(err)
@@ -113,7 +95,7 @@ func (r *rig) work(n int) {
 	r.t.Helper()
 	tools := []string{"echo", "dear", "free", "fs:read"}
 	for range n {
-		r.clock.add(time.Duration(r.rand.IntN(20_000)) * time.Millisecond)
+		r.clock.Add(time.Duration(r.rand.IntN(20_000)) * time.Millisecond)
 		r.made++
 		id := r.ids[r.rand.IntN(len(r.ids))]
 		switch dice := r.rand.IntN(100); {
@@ -153,7 +135,7 @@ func (r *rig) call(id, tool, refused string) {
 	}
 	if refused != "" {
 		c.Findings = []string{refused}
-		c.At = r.clock.now()
+		c.At = r.clock.Now()
 		r.book.Refuse(c)
 		return
 	}
@@ -166,7 +148,7 @@ func (r *rig) call(id, tool, refused string) {
 		r.t.Fatal(err)
 	}
 	c.Took = time.Duration(r.rand.IntN(300_000)) * time.Microsecond
-	r.clock.add(c.Took.Truncate(time.Millisecond))
+	r.clock.Add(c.Took.Truncate(time.Millisecond))
 	c.Outcome = pricing.OK
 	if r.rand.IntN(10) == 0 {
 		c.Outcome = pricing.Failed
@@ -181,7 +163,7 @@ func (r *rig) reports(size int) (*report.Reports, *report.Rollup) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return report.New(report.Options{Book: r.book, Keys: r.keys, Rollup: rollup, Now: r.clock.now, Proof: func() api.Proof { return api.Proof{} }}), rollup
+	return report.New(report.Options{Book: r.book, Keys: r.keys, Rollup: rollup, Now: r.clock.Now, Proof: func() api.Proof { return api.Proof{} }}), rollup
 }
 
 // follow lets a roll-up see everything up to a number.

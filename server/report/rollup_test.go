@@ -12,7 +12,7 @@ import (
 
 // questions are what the reports are asked, with and without roll-ups.
 func questions(r *rig) []string {
-	at := func(back time.Duration) string { return r.clock.now().Add(-back).UTC().Format(time.RFC3339Nano) }
+	at := func(back time.Duration) string { return r.clock.Now().Add(-back).UTC().Format(time.RFC3339Nano) }
 	long, short := 2*time.Hour, 7*time.Minute
 	out := []string{"/audit/stats", "/usage", "/usage?format=csv", "/usage?limit=7", "/tools/stats", "/audit/export?limit=5000", "/audit/export?format=csv", "/requests/export?limit=5000",
 		"/balance/history", "/balance/history?limit=3&type=topup", "/admin/ledger?limit=1000", "/admin/calls?limit=1000&filter=~deny"}

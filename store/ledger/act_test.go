@@ -15,6 +15,7 @@ import (
 	"paygate/pricing"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/clock"
 )
 
 func TestTheSameEntryHappensOnce(t *testing.T) {
@@ -139,7 +140,7 @@ func TestReservationsAreKeptAndEnd(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{dir: dir, sheet: flat(), sweep: time.Second}
-		r.clock = &hands{at: noon}
+		r.clock = clock.At(noon)
 		r.open(t)
 		r.topup(t, "1", "key_a", 10)
 		h, err := r.Hold(t.Context(), ledger.HoldRequest{ID: "rsv_1", Key: "key_a", Credits: 7, TTL: time.Minute, Actor: "test"})
@@ -154,7 +155,7 @@ func TestReservationsAreKeptAndEnd(t *testing.T) {
 		if k := r.Key("key_a"); k.Held != 7 || len(r.Holds("key_a")) != 1 {
 			t.Errorf("the restart forgot a reservation: %+v", k)
 		}
-		r.clock.add(h.Until.Sub(r.clock.now()))
+		r.clock.Add(h.Until.Sub(r.clock.Now()))
 		<-time.After(2 * time.Second) // the bubble's time: the sweep comes by
 		synctest.Wait()
 		if _, err := r.CommitHold(t.Context(), "rsv_1", "test", nil); !errors.Is(err, ledger.ErrNoHold) {
@@ -172,7 +173,7 @@ func TestAParkedCallOutlivesTheProcessAndLapses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{dir: dir, sheet: flat(), sweep: time.Second, clock: &hands{at: noon}}
+		r := &rig{dir: dir, sheet: flat(), sweep: time.Second, clock: clock.At(noon)}
 		r.open(t)
 		r.topup(t, "1", "key_a", 20)
 		for _, id := range []string{"done", "lapsed"} {
@@ -192,7 +193,7 @@ func TestAParkedCallOutlivesTheProcessAndLapses(t *testing.T) {
 			t.Error("two requests answer one call")
 		}
 		r.finish(t, c)
-		r.clock.add(time.Hour)
+		r.clock.Add(time.Hour)
 		<-time.After(2 * time.Second)
 		synctest.Wait()
 		if k := r.Key("key_a"); k.Held != 0 || k.Credits != 15 {
@@ -277,7 +278,7 @@ func TestAFloodWithoutKeysIsCounted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{dir: dir, sheet: flat(), sweep: time.Second, clock: &hands{at: noon}}
+		r := &rig{dir: dir, sheet: flat(), sweep: time.Second, clock: clock.At(noon)}
 		r.open(t)
 		const flood = 1000
 		for range flood {

@@ -105,7 +105,7 @@ func BenchmarkReplay(b *testing.B) {
 			}
 		}
 		if i%100 == 0 {
-			r.clock.add(time.Second)
+			r.clock.Add(time.Second)
 		}
 	}
 	if err := r.Flush(context.Background()); err != nil {

@@ -13,26 +13,14 @@ import (
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/clock"
 )
 
-// clock is a settable time.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+func newClock() *clock.Hands { return clock.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)) }
 
 var sheet = pricing.FromTools(pricing.ToolPrice{PerCall: 2}, map[string]pricing.ToolPrice{"out": {PerCall: 1, PerKBOut: 3}}, true)
 
-func open(t *testing.T, dir string, c *clock) *ledger.Book {
+func open(t *testing.T, dir string, c *clock.Hands) *ledger.Book {
 	t.Helper()
 	db, err := store.Open(dir, store.Options{})
 	if err != nil {

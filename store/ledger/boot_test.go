@@ -35,7 +35,7 @@ func TestBootDoesNotFoldTheWholeJournal(t *testing.T) {
 		if err := r.Flush(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		r.clock.add(10 * time.Millisecond)
+		r.clock.Add(10 * time.Millisecond)
 	}
 	want := r.Key(ids[len(ids)/2])
 	dir := t.TempDir()

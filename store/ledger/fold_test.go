@@ -84,7 +84,7 @@ func (x *machine) limits(t *rapid.T, key string) []journal.Limit {
 }
 
 func (x *machine) Reserve(t *rapid.T) {
-	m, now := x.m, x.clock.now()
+	m, now := x.m, x.clock.Now()
 	if x.would != nil {
 		m = x.would
 	}
@@ -177,7 +177,7 @@ func (x *machine) Park(t *rapid.T) {
 	if c.Observed || d == nil || d.parked {
 		t.Skip("not to be parked")
 	}
-	d.until = x.clock.now().Add(time.Duration(rapid.IntRange(1, 200).Draw(t, "minutes")) * time.Minute)
+	d.until = x.clock.Now().Add(time.Duration(rapid.IntRange(1, 200).Draw(t, "minutes")) * time.Minute)
 	if err := x.Book.Park(context.Background(), c, d.until); err != nil {
 		t.Fatal(err)
 	}
@@ -191,8 +191,8 @@ func (x *machine) Resume(t *rapid.T) {
 		t.Skip("not parked")
 	}
 	c, ok := x.Parked(id)
-	if over := !x.clock.now().Before(d.until); over == ok {
-		t.Fatalf("parked until %v, now %v: found %t", d.until, x.clock.now(), ok)
+	if over := !x.clock.Now().Before(d.until); over == ok {
+		t.Fatalf("parked until %v, now %v: found %t", d.until, x.clock.Now(), ok)
 	}
 	if ok {
 		x.settle(t, id, c)
@@ -207,7 +207,7 @@ func (x *machine) Hold(t *rapid.T) {
 		t.Fatalf("hold of %d with %d available: %v", n, x.m.available(key), err)
 	}
 	if err == nil {
-		d := &deal{key: key, at: x.clock.now(), quote: n, until: x.clock.now().Add(ttl)}
+		d := &deal{key: key, at: x.clock.Now(), quote: n, until: x.clock.Now().Add(ttl)}
 		x.m.holds[id] = d
 		if x.would != nil {
 			x.would.holds[id] = d
@@ -221,7 +221,7 @@ func (x *machine) EndHold(t *rapid.T) {
 		t.Skip("nothing is reserved")
 	}
 	id := rapid.SampledFrom(ids).Draw(t, "hold")
-	d, now := x.m.holds[id], x.clock.now()
+	d, now := x.m.holds[id], x.clock.Now()
 	take := rapid.Bool().Draw(t, "take")
 	var err error
 	if take {
@@ -250,7 +250,7 @@ func (x *machine) EndHold(t *rapid.T) {
 
 // Later lets time pass: the length of a window, a day, a month, or little.
 func (x *machine) Later(t *rapid.T) {
-	x.clock.add(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 59 * time.Second, time.Minute, 13 * time.Hour, 20 * 24 * time.Hour}).Draw(t, "later"))
+	x.clock.Add(rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 59 * time.Second, time.Minute, 13 * time.Hour, 20 * 24 * time.Hour}).Draw(t, "later"))
 }
 
 func (x *machine) Mode(t *rapid.T) {
@@ -285,13 +285,34 @@ func (x *machine) Kill(t *rapid.T) {
 
 func (x *machine) reopened(t *rapid.T) {
 	x.open(t)
-	x.m.die()
-	if x.would != nil {
-		x.would.die()
+	for _, m := range []*model{x.m, x.would} {
+		if m != nil {
+			m.die()
+			m.lapse(x.clock.Now())
+		}
 	}
+	x.swept(t)
 	for id := range x.calls {
 		if d := x.m.open[id]; d == nil {
 			delete(x.calls, id)
+		}
+	}
+}
+
+// swept waits until what has had its time has ended, as it does at a start.
+func (x *machine) swept(t *rapid.T) {
+	for end := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
+		if err := x.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		late := 0
+		for _, key := range keys {
+			if x.Key(key).Held != x.m.held(key) {
+				late++
+			}
+		}
+		if late == 0 || time.Now().After(end) { // then Check says what differs
+			return
 		}
 	}
 }
@@ -324,7 +345,7 @@ func copyState(t tester, from, to string) {
 
 // Check compares what can be seen.
 func (x *machine) Check(t *rapid.T) {
-	now := x.clock.now()
+	now := x.clock.Now()
 	for _, key := range keys {
 		k := x.Key(key)
 		want := ledger.Used{}

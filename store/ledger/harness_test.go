@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,25 +14,8 @@ import (
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/clock"
 )
-
-// hands is a time that only a test moves.
-type hands struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *hands) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *hands) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
 
 // tester is what a *testing.T, B and *rapid.T have in common.
 type tester interface {
@@ -46,7 +28,7 @@ type tester interface {
 type rig struct {
 	*ledger.Book
 	dir    string
-	clock  *hands
+	clock  *clock.Hands
 	sheet  *pricing.Sheet
 	fault  func() error // asked before every commit
 	doubt  func() error // asked after every commit
@@ -65,7 +47,7 @@ func flat() *pricing.Sheet {
 
 func newRig(t tester, dir string) *rig {
 	t.Helper()
-	r := &rig{dir: dir, clock: &hands{at: noon}, sheet: flat()}
+	r := &rig{dir: dir, clock: clock.At(noon), sheet: flat()}
 	r.open(t)
 	return r
 }
@@ -88,7 +70,7 @@ func (r *rig) open(t tester) {
 	if sweep == 0 { // a sweep at a moment of its own would surprise a model
 		sweep = time.Hour
 	}
-	r.Book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), RetryDisk: time.Millisecond, SweepEvery: sweep, Tables: r.tables,
+	r.Book, err = ledger.Open(db, ledger.Options{Now: r.clock.Now, Log: slog.New(slog.DiscardHandler), RetryDisk: time.Millisecond, SweepEvery: sweep, Tables: r.tables,
 		Sheet: func(hash string) (*pricing.Sheet, error) {
 			if hash != r.sheet.Hash() {
 				return nil, errors.New("unknown sheet")

@@ -33,7 +33,7 @@ func TestRefusalsOfOneKeyDoNotFillTheDisk(t *testing.T) {
 		t.Errorf("%d of %d were only counted", dropped, asked)
 	}
 	r.topup(t, "1", "key_poor", 100)
-	r.clock.add(time.Second)
+	r.clock.Add(time.Second)
 	if r.pay(t, "paid", "key_poor", "dear") != true {
 		t.Error("a call that can be paid was not admitted")
 	}
@@ -115,13 +115,13 @@ func TestTimeGoesOnWhenTheClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	r := testRig(t)
 	r.topup(t, "1", "key_a", 100)
-	r.clock.add(24 * time.Hour) // the clock is wrong
+	r.clock.Add(24 * time.Hour) // the clock is wrong
 	limit := rate("key_a", 2)
 	if !r.pay(t, "a", "key_a", "dear", limit) || !r.pay(t, "b", "key_a", "dear", limit) {
 		t.Fatal("the first two are within the limit")
 	}
 	for _, restarted := range []bool{false, true} {
-		r.clock.add(-24 * time.Hour) // and is put right
+		r.clock.Add(-24 * time.Hour) // and is put right
 		if restarted {
 			r.close(t)
 			r.open(t)
@@ -129,7 +129,7 @@ func TestTimeGoesOnWhenTheClockIsSetBack(t *testing.T) {
 		if r.pay(t, fmt.Sprint("c", restarted), "key_a", "dear", limit) {
 			t.Error("the third is within the limit")
 		}
-		r.clock.add(61 * time.Second)
+		r.clock.Add(61 * time.Second)
 		if !r.pay(t, fmt.Sprint("d", restarted), "key_a", "dear", limit) || !r.pay(t, fmt.Sprint("e", restarted), "key_a", "dear", limit) {
 			t.Errorf("after a minute nothing is within the limit (restarted: %t)", restarted)
 		}

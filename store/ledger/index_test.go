@@ -31,7 +31,7 @@ func TestTheIndexFindsWhatAScanFinds(t *testing.T) {
 		if i%400 == 399 {
 			indexAgrees(t, r, ids)
 		}
-		r.clock.add(time.Millisecond)
+		r.clock.Add(time.Millisecond)
 	}
 	indexAgrees(t, r, ids)
 	dir := t.TempDir()

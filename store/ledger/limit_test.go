@@ -69,9 +69,9 @@ func TestAWindowSlidesToTheMillisecondAndOverARestart(t *testing.T) {
 		if !r.pay(t, fmt.Sprint("early", i), "key_a", "plain", rate("key_a", 3)) {
 			t.Fatal("refused below the limit")
 		}
-		r.clock.add(time.Second)
+		r.clock.Add(time.Second)
 	}
-	r.clock.add(57*time.Second - time.Millisecond) // 59.999 s
+	r.clock.Add(57*time.Second - time.Millisecond) // 59.999 s
 	c := r.call("late", "key_a", "plain", rate("key_a", 3))
 	var refused *ledger.Refused
 	if err := r.Reserve(c); !errors.As(err, &refused) || refused.Calls[0][0].RetryAfter != time.Millisecond {
@@ -85,7 +85,7 @@ func TestAWindowSlidesToTheMillisecondAndOverARestart(t *testing.T) {
 	if used, frees := r.Window("key_a", ""); used != 3 || frees != time.Millisecond {
 		t.Fatalf("the window shows %d, %v", used, frees)
 	}
-	r.clock.add(time.Millisecond)
+	r.clock.Add(time.Millisecond)
 	if !r.pay(t, "now", "key_a", "plain", rate("key_a", 3)) || r.pay(t, "again", "key_a", "plain", rate("key_a", 3)) {
 		t.Fatal("exactly one slot is free after 60 s")
 	}
@@ -101,17 +101,17 @@ func TestAQuotaBeginsAnewWithTheUTCDayAndMonth(t *testing.T) {
 	pay := func(want bool) {
 		t.Helper()
 		if got := r.pay(t, fmt.Sprint(r.Key("key_a").Calls, want), "key_a", "plain", day, month); got != want {
-			t.Fatalf("at %v: admitted %t, want %t", r.clock.now(), got, want)
+			t.Fatalf("at %v: admitted %t, want %t", r.clock.Now(), got, want)
 		}
 	}
 	pay(true)
 	pay(true)
 	pay(false) // the day is full
-	r.clock.add(12 * time.Hour)
+	r.clock.Add(12 * time.Hour)
 	pay(true)
 	pay(true)
 	pay(false) // 31 March, and the month is full too
-	r.clock.add(24 * time.Hour)
+	r.clock.Add(24 * time.Hour)
 	pay(true) // 1 April
 	if u := r.Key("key_a").Used; u.DailyCalls != 1 || u.MonthlyCredits != 2 {
 		t.Fatalf("%+v", u)
@@ -130,7 +130,7 @@ func TestACallCountsInThePeriodOfItsAdmission(t *testing.T) {
 	if err := r.Reserve(c); err != nil {
 		t.Fatal(err)
 	}
-	r.clock.add(24 * time.Hour)
+	r.clock.Add(24 * time.Hour)
 	if !r.pay(t, "next day", "key_a", "plain", quota("key_a", journal.DailyCalls, 1)) {
 		t.Fatal("yesterday's call stands in today's quota")
 	}

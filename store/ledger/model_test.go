@@ -188,3 +188,17 @@ func (m *model) die() {
 		}
 	}
 }
+
+// lapse ends what has had its time, at nothing.
+func (m *model) lapse(now time.Time) {
+	for id, d := range m.holds {
+		if !now.Before(d.until) {
+			delete(m.holds, id)
+		}
+	}
+	for id, d := range m.open {
+		if d.parked && !now.Before(d.until) {
+			m.settle(id, 0, pricing.Lost)
+		}
+	}
+}

@@ -154,7 +154,7 @@ func TestDamageIsSaidAtTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if _, err := ledger.Open(db, ledger.Options{Now: r.clock.now}); !errors.Is(err, store.ErrCorrupt) {
+	if _, err := ledger.Open(db, ledger.Options{Now: r.clock.Now}); !errors.Is(err, store.ErrCorrupt) {
 		t.Fatalf("opened: %v", err)
 	}
 }

@@ -51,7 +51,7 @@ func (r *rig) judged(t *testing.T, file []byte, change record) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book, err := ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
+	book, err := ledger.Open(db, ledger.Options{Now: r.clock.Now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
 		Sheet: func(hash string) (*pricing.Sheet, error) {
 			if hash != r.sheet.Hash() {
 				return nil, errors.New("unknown sheet")
@@ -77,7 +77,7 @@ func TestAProofFindsAChangeAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := r.call("parked", "key_a", "dear")
-	if err := errors.Join(r.Reserve(c), r.Park(t.Context(), c, r.clock.now().Add(time.Hour))); err != nil {
+	if err := errors.Join(r.Reserve(c), r.Park(t.Context(), c, r.clock.Now().Add(time.Hour))); err != nil {
 		t.Fatal(err)
 	}
 	r.close(t)

@@ -20,7 +20,7 @@ func (r *rig) busy(t *testing.T, round, n int) {
 			r.topup(t, "grant "+key, key, 10_000)
 		}
 		r.pay(t, fmt.Sprintf("req_%08x%08x", round, i), key, "dear", rate(key, 1000))
-		r.clock.add(time.Second)
+		r.clock.Add(time.Second)
 	}
 	r.close(t)
 	r.open(t)

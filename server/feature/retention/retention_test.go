@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/clock"
 )
 
 // rig is books in which calls were made for months, by a time that only the
@@ -22,34 +22,16 @@ import (
 type rig struct {
 	t      *testing.T
 	dir    string
-	clock  hands
+	clock  *clock.Hands
 	sheet  *pricing.Sheet
 	book   *ledger.Book
 	rollup *report.Rollup
 	made   int
 }
 
-// hands is a time that only a test moves.
-type hands struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (h *hands) now() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.at
-}
-
-func (h *hands) add(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.at = h.at.Add(d)
-}
-
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), clock: hands{at: time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)}, sheet: pricing.FromTools(pricing.ToolPrice{PerCall: 2}, nil, true)}
+	r := &rig{t: t, dir: t.TempDir(), clock: clock.At(time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)), sheet: pricing.FromTools(pricing.ToolPrice{PerCall: 2}, nil, true)}
 	r.open()
 	t.Cleanup(func() { _ = r.book.Close() })
 	err := r.book.Apply(t.Context(), func(tx *ledger.Tx) error {
@@ -67,7 +49,7 @@ func (r *rig) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.book, err = ledger.Open(db, ledger.Options{Now: r.clock.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
+	r.book, err = ledger.Open(db, ledger.Options{Now: r.clock.Now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
 		Sheet: func(string) (*pricing.Sheet, error) { return r.sheet, nil }})
 	if err == nil {
 		r.rollup, err = report.NewRollup(db, r.book.Journal(), slog.New(slog.DiscardHandler), 0)
@@ -84,7 +66,7 @@ func (r *rig) days(n, calls int) {
 	for range n {
 		for range calls {
 			r.made++
-			r.clock.add(time.Second)
+			r.clock.Add(time.Second)
 			c := &ledger.Call{Price: r.sheet}
 			c.ID, c.Key, c.Payer, c.Tool, c.Sheet, c.Outcome = fmt.Sprint("req_", r.made), "key_1", "key:key_1", "echo", r.sheet.Hash(), pricing.OK
 			if err := r.book.Reserve(c); err != nil {
@@ -95,7 +77,7 @@ func (r *rig) days(n, calls int) {
 		if err := r.book.Flush(r.t.Context()); err != nil { // each day has blocks of its own
 			r.t.Fatal(err)
 		}
-		r.clock.add(24 * time.Hour)
+		r.clock.Add(24 * time.Hour)
 	}
 	if err := r.book.Close(); err != nil {
 		r.t.Fatal(err)
@@ -114,7 +96,7 @@ func (r *rig) days(n, calls int) {
 // pass runs one pass and proves the books after it.
 func (r *rig) pass(days int, bytes int64, needed time.Time) (first uint64) {
 	r.t.Helper()
-	first, err := retention.New(retention.Options{Book: r.book, Rollup: r.rollup, Now: r.clock.now, Log: slog.New(slog.DiscardHandler),
+	first, err := retention.New(retention.Options{Book: r.book, Rollup: r.rollup, Now: r.clock.Now, Log: slog.New(slog.DiscardHandler),
 		Settings: func() (int, int64) { return days, bytes },
 		Needed:   func() (time.Time, string, error) { return needed, "experiment x", nil }}).Pass(r.t.Context())
 	if err != nil {
@@ -151,7 +133,7 @@ func TestWhatIsTooOldIsForgottenAndNothingThatIsOwed(t *testing.T) {
 	if first := r.pass(90, 0, time.Time{}); first == 0 {
 		t.Fatal("of 120 days nothing was forgotten, though 90 are kept")
 	}
-	if age := r.clock.now().Sub(r.oldest()); age > 92*24*time.Hour || age < 88*24*time.Hour {
+	if age := r.clock.Now().Sub(r.oldest()); age > 92*24*time.Hour || age < 88*24*time.Hour {
 		t.Errorf("the oldest event is %s old, want about 90 days", age)
 	}
 	r.days(0, 0) // a restart
@@ -164,7 +146,7 @@ func TestWhatIsTooOldIsForgottenAndNothingThatIsOwed(t *testing.T) {
 	}
 	var a *retention.Anchor
 	err := r.book.DB().View(func(s *store.Snapshot) (err error) {
-		a, err = retention.Anchors().Get(s, r.clock.now().Format("2006-01"))
+		a, err = retention.Anchors().Get(s, r.clock.Now().Format("2006-01"))
 		return err
 	})
 	if err != nil || a.First == 0 || a.Keys != 1 || a.Issued != 1_000_000 {
@@ -176,7 +158,7 @@ func TestWhatAnExperimentLivesThroughIsKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.days(20, 3)
-	began := r.clock.now()
+	began := r.clock.Now()
 	r.days(100, 2)
 	r.pass(30, 0, began)
 	if oldest := r.oldest(); oldest.After(began) || began.Sub(oldest) > 48*time.Hour {
@@ -205,7 +187,7 @@ func TestOtherThingsAreForgottenInTheSamePass(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	broken := errors.New("no")
-	_, err := retention.New(retention.Options{Book: r.book, Rollup: r.rollup, Now: r.clock.now,
+	_, err := retention.New(retention.Options{Book: r.book, Rollup: r.rollup, Now: r.clock.Now,
 		Others: []func(context.Context) error{func(context.Context) error { return broken }}}).Pass(t.Context())
 	if !errors.Is(err, broken) {
 		t.Errorf("the pass says %v", err)
