@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"paygate/shadow"
@@ -163,15 +164,21 @@ func (l *laboratory) Status() []paint.Span {
 	}
 	out := []paint.Span{{S: strings.Join(parts, " · "), St: st}}
 	live := l.cols[0].report
+	var note paint.Span
 	switch {
 	case live != nil && live.Live != "" && live.Exact.Live.Collectable != live.Exact.Candidate.Collectable:
-		out = append(out, paint.Span{S: " · prices changed meanwhile: a lift is against what was live then", St: paint.In(paint.Warn)})
+		note = paint.Span{S: "prices changed meanwhile: a lift is against what was live then", St: paint.In(paint.Warn)}
 	case r.SelfDifference != 0:
-		out = append(out, paint.Span{S: " · the live sheet differs from what was charged: no verdict stands", St: paint.In(paint.Bad)})
+		note = paint.Span{S: "the live sheet differs from what was charged: no verdict stands", St: paint.In(paint.Bad)}
 	case r.Grade == "C":
-		out = append(out, paint.Span{S: " · many calls were refused: demand is censored", St: paint.In(paint.Warn)})
+		note = paint.Span{S: "many calls were refused: demand is censored", St: paint.In(paint.Warn)}
+	default:
+		return out
 	}
-	return out
+	if with := slices.Concat(out, []paint.Span{paint.Span{S: " · ", St: st}, note}); widthOf(with)+2 <= l.m.w {
+		return with
+	}
+	return []paint.Span{{S: "grade " + r.Grade + " · ", St: st}, note}
 }
 
 // teach tells somebody who has no candidate how one comes from shadow mode to

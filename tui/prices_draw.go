@@ -150,11 +150,15 @@ func (p *prices) wouldBe(r *api.PriceRow, w int) (string, paint.Style) {
 		}
 		return "·", paint.In(paint.Muted)
 	}
-	would := r.CreditsPerHour + float64(staged-now)*r.CallsPerHour
 	if r.Tool == "*" {
 		return "?", paint.In(paint.Warn)
 	}
-	return hourly(max(would, 0), w), paint.In(paint.Warn)
+	would := r.CreditsPerHour + float64(staged-now)*r.CallsPerHour
+	if r.PerKBIn == 0 && r.PerKBOut == 0 && now > 0 { // as many calls are charged as were, whatever the price was
+		charged := min(1, r.CreditsPerHour/max(1, r.CallsPerHour*float64(now)))
+		would = r.CallsPerHour * float64(staged) * charged
+	}
+	return "≈" + hourly(max(would, 0), w-1), paint.In(paint.Warn)
 }
 
 func (p *prices) drawEffect(a paint.Area) {
