@@ -66,6 +66,11 @@ func (a *agents) Handle(ctx context.Context, x *mcp.Exchange) (*mcp.Message, err
 
 // free passes on what costs nothing and needs no key.
 func (a *agents) free(ctx context.Context, w *World, who identity, x *mcp.Exchange) (*mcp.Message, error) {
+	if d := a.tooMany(w, who, x.Request.Method); d != nil {
+		a.reject(w, who, askedFor(x.HTTP, x.Request), d.Reason)
+		x.SetHeader("Retry-After", seconds(d.RetryAfter))
+		return a.refusal(w, &gate.Call{Refused: who.refused, Addr: who.addr, Request: x.Request}, d), nil
+	}
 	res, err := x.Forward(ctx, x.Request)
 	if err != nil {
 		return nil, failure(err)
@@ -75,6 +80,20 @@ func (a *agents) free(ctx context.Context, w *World, who identity, x *mcp.Exchan
 		return w.offer(res, who.terms, a.s.opts.Now()), nil
 	}
 	return res, nil
+}
+
+// tooMany limits, by address, what a server does for those who show no key.
+func (a *agents) tooMany(w *World, who identity, method string) *gate.Denial {
+	if who.terms != nil || !strings.HasSuffix(method, "/list") {
+		return nil
+	}
+	wait := a.s.front.perIP.take("lists "+vicinity(who.addr), w.Config.PublicRateLimit)
+	if wait == 0 {
+		return nil
+	}
+	d := gate.Deny("rate_limited")
+	d.RetryAfter = wait
+	return d
 }
 
 // keyed passes on what is not charged but is nobody's but a key's: resources,

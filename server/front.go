@@ -88,6 +88,9 @@ func (f *front) wrap(next http.Handler) http.Handler {
 		for name, value := range c.CustomHeaders {
 			h.Set(name, value)
 		}
+		if len(r.TransferEncoding) > 0 { // a proxy before us may have believed a length instead
+			h.Set("Connection", "close")
+		}
 		f.cors(c, h, r)
 		if r.Method == http.MethodOptions {
 			w.WriteHeader(http.StatusNoContent)

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -51,6 +52,7 @@ func newCounters(s *Server) *counters {
 	gauge := func(name, help string, value func() float64) {
 		c.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
+	gauge("paygate_goroutines", "Goroutines of the gateway.", func() float64 { return float64(runtime.NumGoroutine()) })
 	gauge("paygate_uptime_seconds", "Since start.", func() float64 { return s.opts.Now().Sub(s.started).Seconds() })
 	gauge("paygate_active_keys_total", "Keys that are not revoked.", func() float64 { _, n := s.keys.Count(); return float64(n) })
 	gauge("paygate_active_sessions_total", "MCP sessions.", func() float64 { return float64(s.endpoint.Sessions()) })

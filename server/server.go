@@ -265,7 +265,11 @@ func Listen(ctx context.Context, c config.Static) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return netutil.LimitListener(l, c.MaxConnections), nil
+	most := c.MaxConnectionsPerAddress
+	if most == 0 { // nobody alone may keep all others out
+		most = (c.MaxConnections + 1) / 2
+	}
+	return netutil.LimitListener(limitPerAddress(l, most), c.MaxConnections), nil
 }
 
 // Run serves until ctx ends, then lets the calls under way finish. It returns

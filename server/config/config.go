@@ -25,10 +25,11 @@ type Static struct {
 	Servers   []Server
 	Separator string // between a server's prefix and a tool's name
 
-	RequestTimeout time.Duration // how long a client may take to send a request
-	HeaderTimeout  time.Duration
-	KeepAlive      time.Duration // of idle connections
-	MaxConnections int
+	RequestTimeout           time.Duration // how long a client may take to send a request
+	HeaderTimeout            time.Duration
+	KeepAlive                time.Duration // of idle connections
+	MaxConnections           int
+	MaxConnectionsPerAddress int // of them, those of one address; 0: half
 }
 
 // Server is one MCP server behind the gateway: by Command or by URL.

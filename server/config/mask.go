@@ -23,7 +23,7 @@ func (a *All) Masked() map[string]any {
 		"trustedProxies": orEmpty(a.TrustedProxies), "customHeaders": a.CustomHeaders, "logLevel": a.LogLevel, "logFormat": a.LogFormat,
 		"cors":             map[string]any{"origin": oneOrAll(a.CORSOrigin), "credentials": a.CORSCredentials, "maxAge": a.CORSMaxAge},
 		"requestTimeoutMs": a.RequestTimeout.Milliseconds(), "headersTimeoutMs": a.HeaderTimeout.Milliseconds(), "keepAliveTimeoutMs": a.KeepAlive.Milliseconds(),
-		"maxConnections": a.MaxConnections, "adminRateLimit": a.AdminRateLimit, "sessionRateLimit": a.SessionRateLimit, "publicRateLimit": a.PublicRateLimit,
+		"maxConnections": a.MaxConnections, "maxConnectionsPerAddress": a.MaxConnectionsPerAddress, "adminRateLimit": a.AdminRateLimit, "sessionRateLimit": a.SessionRateLimit, "publicRateLimit": a.PublicRateLimit,
 		"toolTimeoutMs": a.ToolTimeout.Milliseconds(), "toolSeparator": a.Separator, "metricsNeedKey": a.MetricsNeedKey,
 		"retentionDays": a.RetentionDays, "retentionMaxBytes": a.RetentionBytes}
 	if a.GlobalQuota == (Quota{}) {

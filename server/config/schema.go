@@ -174,7 +174,7 @@ func schema(a *All) settings {
 		"logLevel": word(&a.LogLevel, "debug", "info", "warn", "error"), "logFormat": word(&a.LogFormat, "text", "json"),
 		"cors": cors(a), "requestTimeoutMs": span(&a.RequestTimeout, time.Millisecond, 3600_000),
 		"headersTimeoutMs": span(&a.HeaderTimeout, time.Millisecond, 3600_000), "keepAliveTimeoutMs": span(&a.KeepAlive, time.Millisecond, 3600_000),
-		"maxConnections": whole(&a.MaxConnections, 1, math.MaxInt32), "adminRateLimit": whole(&a.AdminRateLimit, 0, 1_000_000),
+		"maxConnections": whole(&a.MaxConnections, 1, math.MaxInt32), "maxConnectionsPerAddress": whole(&a.MaxConnectionsPerAddress, 0, math.MaxInt32), "adminRateLimit": whole(&a.AdminRateLimit, 0, 1_000_000),
 		"sessionRateLimit": whole(&a.SessionRateLimit, 0, 1_000_000), "publicRateLimit": whole(&a.PublicRateLimit, 0, 1_000_000),
 		"toolTimeoutMs": span(&a.ToolTimeout, time.Millisecond, 86_400_000), "toolSeparator": word(&a.Separator, ":", "_", "/", ".", "-"),
 		"importKeys": imports(&a.ImportKeys), "metricsNeedKey": yes(&a.MetricsNeedKey),
