@@ -1,9 +1,7 @@
 package shadow
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/gob"
 	"encoding/hex"
 	"errors"
@@ -26,10 +24,9 @@ import (
 const CheckpointFile = "shadow.db"
 
 const (
-	form       = 4               // of a checkpoint; another one is not read
+	form       = 5               // of a checkpoint; another one is not read
 	saveEvery  = 5 * time.Second // at least
 	saveShare  = 20              // and at most one part in so many of the time
-	partBytes  = 1 << 20
 	partBucket = "checkpoint"
 )
 
@@ -43,7 +40,7 @@ type checkpoint struct {
 	Keys, Tools []string
 	Grants      grants
 	Real, Would []byte
-	Pairs       []savedPair
+	Pairs       int // that follow
 }
 
 type savedPair struct {
@@ -53,7 +50,8 @@ type savedPair struct {
 	Stages         []TrialStage
 	Ended          *time.Time
 	Live, Cand     []byte // scenarios; no live: it is as reality
-	Tally          *Tally
+	Tally          *Tally // but for its keys
+	ByKey          []byte
 	Plans          *planner
 	Topped         topUps // by the live prices
 	PaidLive, Paid savedAmounts
@@ -62,11 +60,12 @@ type savedPair struct {
 
 // encode is a walk and its candidates as they are between two blocks, with what
 // they have counted or without.
-func encode(w *walker, pairs map[string]*tracked, counted bool) ([]byte, error) {
-	c := checkpoint{Form: form, Last: w.last, At: w.at, Digest: w.digest, Differs: w.differs, Grants: w.grants}
+func encode(w *walker, pairs map[string]*tracked, counted bool) (pieces, error) {
+	c := checkpoint{Form: form, Last: w.last, At: w.at, Digest: w.digest, Differs: w.differs, Grants: w.grants, Pairs: len(pairs)}
 	if counted {
 		c.Keys, c.Tools = w.numbers.keys, w.numbers.tools
 	}
+	var out pieces
 	var err error
 	save := func(s *ledger.Scenario) (raw []byte) {
 		if s != nil && err == nil {
@@ -75,30 +74,33 @@ func encode(w *walker, pairs map[string]*tracked, counted bool) ([]byte, error) 
 		return raw
 	}
 	c.Real, c.Would = save(w.real), save(w.would)
+	to := gob.NewEncoder(&out)
+	err = errors.Join(err, to.Encode(c))
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		t := pairs[name]
-		p, tally := t.pair, t.pair.tally
-		if !counted {
-			tally = nil
+		p := t.pair
+		var tally *Tally
+		var keys []byte
+		if counted {
+			most := *p.tally
+			most.Keys = nil
+			tally, keys = &most, saveKeys(p.tally.Keys)
 		}
-		c.Pairs = append(c.Pairs, savedPair{Mark: t.mark, From: t.from, Stages: t.stages, Ended: t.ended, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
-			Tally: tally, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()})
+		err = errors.Join(err, to.Encode(savedPair{Mark: t.mark, From: t.from, Stages: t.stages, Ended: t.ended, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
+			Tally: tally, ByKey: keys, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()}))
 	}
 	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := gob.NewEncoder(&b).Encode(c); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	return b.Bytes(), nil
+	return out, nil
 }
 
 // decode goes on from a state. The candidates count on from where they were, or
 // anew within a window.
-func (l *Lab) decode(raw []byte, window *Window) (*walker, map[string]*tracked, error) {
+func (l *Lab) decode(raw pieces, window *Window) (*walker, map[string]*tracked, error) {
 	var c checkpoint
-	if err := gob.NewDecoder(bytes.NewReader(raw)).Decode(&c); err != nil {
+	from := gob.NewDecoder(raw.reader())
+	if err := from.Decode(&c); err != nil {
 		return nil, nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	if c.Form != form || !l.has(c.Last, c.Digest) {
@@ -109,8 +111,16 @@ func (l *Lab) decode(raw []byte, window *Window) (*walker, map[string]*tracked, 
 		return nil, nil, err
 	}
 	pairs := map[string]*tracked{}
-	for _, s := range c.Pairs {
-		if window != nil {
+	for range c.Pairs {
+		var s savedPair
+		if err := from.Decode(&s); err != nil {
+			return nil, nil, fmt.Errorf("checkpoint: %w", err)
+		}
+		if window == nil {
+			if s.Tally.Keys, err = loadKeys(s.ByKey); err != nil {
+				return nil, nil, err
+			}
+		} else {
 			if window.From.After(s.From) {
 				s.From = window.From
 			}
@@ -225,7 +235,7 @@ func (l *Lab) save(force bool) error {
 		if err := tx.Drop(partBucket); err != nil {
 			return err
 		}
-		return putParts(tx, partBucket, nil, raw)
+		return raw.put(tx, partBucket, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -266,7 +276,7 @@ func (l *Lab) restore() (*walker, map[string]*tracked) {
 	return nil, nil
 }
 
-func (l *Lab) parts() (raw []byte, err error) {
+func (l *Lab) parts() (raw pieces, err error) {
 	db, err := l.file()
 	if err != nil {
 		return nil, err
@@ -276,29 +286,6 @@ func (l *Lab) parts() (raw []byte, err error) {
 		return nil
 	})
 	return raw, err
-}
-
-// putParts writes something long in pieces, under keys that begin alike.
-func putParts(tx *store.Tx, bucket string, prefix, raw []byte) error {
-	for i := 0; i*partBytes < len(raw); i++ {
-		key := binary.BigEndian.AppendUint32(bytes.Clone(prefix), uint32(i))
-		if err := tx.Put(bucket, key, raw[i*partBytes:min(len(raw), (i+1)*partBytes)]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// parts puts it together again.
-func parts(s *store.Snapshot, bucket string, prefix []byte) (raw []byte) {
-	s.Ascend(bucket, prefix, func(key, part []byte) bool {
-		if !bytes.HasPrefix(key, prefix) {
-			return false
-		}
-		raw = append(raw, part...)
-		return true
-	})
-	return raw
 }
 
 // file is the open checkpoint file. One that is damaged is made anew: all that

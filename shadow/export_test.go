@@ -2,6 +2,7 @@ package shadow
 
 import (
 	"context"
+	"time"
 
 	"paygate/pricing"
 )
@@ -33,6 +34,18 @@ func (l *Lab) Kept() (out []uint64, err error) {
 		out = append(out, h.Last)
 	}
 	return out, err
+}
+
+// SaveNow writes a checkpoint and says how long the walk could not go on.
+func (l *Lab) SaveNow() (time.Duration, error) {
+	l.mu.Lock()
+	l.saved = 0
+	l.mu.Unlock()
+	began := time.Now()
+	if err := l.save(true); err != nil {
+		return 0, err
+	}
+	return time.Since(began), nil
 }
 
 // Alarm tells of differences as Run does.

@@ -58,7 +58,7 @@ func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
 	if err != nil {
 		return err
 	}
-	h := stateHead{Last: w.last, At: w.at, Size: len(raw)}
+	h := stateHead{Last: w.last, At: w.at, Size: raw.size()}
 	err = db.Update(func(tx *store.Tx) error {
 		head, err := json.Marshal(h)
 		if err != nil {
@@ -69,7 +69,7 @@ func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
 				err = errors.Join(err, dropState(tx, old))
 			}
 		}
-		if err := errors.Join(err, tx.Put(headBucket, h.key(), head), putParts(tx, stateBucket, h.key(), raw)); err != nil {
+		if err := errors.Join(err, tx.Put(headBucket, h.key(), head), raw.put(tx, stateBucket, h.key())); err != nil {
 			return err
 		}
 		for _, old := range tooMany(heads(&tx.Snapshot)) {
@@ -88,7 +88,7 @@ func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
 
 func dropState(tx *store.Tx, h stateHead) error {
 	err := tx.Delete(headBucket, h.key())
-	for i := 0; i*partBytes < h.Size; i++ {
+	for i := 0; i*pieceBytes < h.Size; i++ {
 		err = errors.Join(err, tx.Delete(stateBucket, binary.BigEndian.AppendUint32(h.key(), uint32(i))))
 	}
 	return err
@@ -186,7 +186,7 @@ func (l *Lab) nearestAlone(from time.Time) (*walker, error) {
 }
 
 // states are those that are kept, and how to read one.
-func (l *Lab) states() (list []stateHead, read func(stateHead) ([]byte, error), err error) {
+func (l *Lab) states() (list []stateHead, read func(stateHead) (pieces, error), err error) {
 	db, err := l.file()
 	if err != nil {
 		return nil, nil, err
@@ -195,7 +195,7 @@ func (l *Lab) states() (list []stateHead, read func(stateHead) ([]byte, error), 
 		list = heads(s)
 		return nil
 	})
-	return list, func(h stateHead) (raw []byte, err error) {
+	return list, func(h stateHead) (raw pieces, err error) {
 		err = db.View(func(s *store.Snapshot) error {
 			raw = parts(s, stateBucket, h.key())
 			return nil
