@@ -301,8 +301,12 @@ func TestAFloodWithoutKeysIsCounted(t *testing.T) {
 				one++
 			}
 			if e.Type == journal.TypeDropped {
-				if err := json.Unmarshal(e.Data, &counted); err != nil {
+				some := map[string]int{} // a sweep may come in the middle of the flood
+				if err := json.Unmarshal(e.Data, &some); err != nil {
 					t.Fatal(err)
+				}
+				for reason, n := range some {
+					counted[reason] += n
 				}
 			}
 		}
