@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	"paygate/server/api"
@@ -149,7 +150,12 @@ func (m *Model) firstCall() string {
 }
 
 func (o *overview) drawEmpty(a paint.Area) {
-	drawHint(a, "Ready. No call has come yet.", []string{"Send one:"}, o.m.firstCall(),
+	title, first := "Ready. No call has come yet.", "Send one:"
+	servers := o.m.feed.frame().Servers
+	if down := slices.IndexFunc(servers, func(s api.Server) bool { return s.State != "ready" }); down >= 0 && len(servers) == 1 {
+		title, first = "Not ready: the server is not up. "+o.m.tab("Servers")+" says why.", "Then send a call:"
+	}
+	drawHint(a, title, []string{first}, o.m.firstCall(),
 		[][2]string{{"y", "copies it; export API_KEY=… first"}, {o.m.tab("Keys") + " n", "makes a key"}, {o.m.tab("Servers") + " a", "adds a server"}})
 	o.drawServers(a.Row(a.H-2), o.m.feed.frame())
 	o.drawAttention(a.Row(a.H-1), o.m.feed.frame())
