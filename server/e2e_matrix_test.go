@@ -56,16 +56,16 @@ func TestEveryClientUsesEveryServer(t *testing.T) {
 					settings = map[string]any{"serverCommand": "", "env": "", "isolation": "session", "refundOnFailure": true, "remoteUrl": web.URL + "/mcp"}
 				}
 				g := start(t, settings)
-				t.Cleanup(func() { // after all clients of this server
-					if !t.Failed() {
-						g.prove()
+				t.Run("clients", func(t *testing.T) {
+					for _, rev := range []string{"2025-03-26", "2025-06-18", "2025-11-25", newestRevision} {
+						t.Run(rev, func(t *testing.T) {
+							t.Parallel()
+							usesEverything(t, g, rev)
+						})
 					}
 				})
-				for _, rev := range []string{"2025-03-26", "2025-06-18", "2025-11-25", newestRevision} {
-					t.Run(rev, func(t *testing.T) {
-						t.Parallel()
-						usesEverything(t, g, rev)
-					})
+				if !t.Failed() {
+					g.prove()
 				}
 			})
 		}
