@@ -225,6 +225,7 @@ func (s *Server) watch() {
 	})
 	s.loops.Go(func() { s.retention().Run(s.ctx) })
 	s.loops.Go(func() { s.closeTasks(s.ctx) })
+	s.loops.Go(func() { s.dedup.Run(s.ctx) })
 	s.loops.Go(func() {
 		if err := s.keys.KeepPlans(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.opts.Log.Error("grants of plans are not given any more; restart the gateway", "error", err)

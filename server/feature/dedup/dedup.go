@@ -30,6 +30,9 @@ const (
 	mostOnDisk = 256 << 10 // bytes of one answer that outlives a restart
 	mostBytes  = 64 << 20  // of all answers; beyond, the oldest are forgotten, but not that they were charged
 	longestKey = 255
+	// namesPerAnswer is how many names are known for each answer that may be
+	// kept: that a call was charged is small, and must not be forgotten early.
+	namesPerAnswer = 10
 )
 
 // Dedup is the feature. Make it with Open.
@@ -41,8 +44,10 @@ type Dedup struct {
 	config  settings
 	entries map[name]*entry
 	ended   *list.List            // of *entry: those that have ended, oldest first
-	owners  map[string]*list.List // the same by owner
+	owners  map[string]*list.List // by owner, those of them whose answer is kept
+	kept    int                   // how many these are
 	dead    []name                // forgotten here, and still on disk
+	slim    []name                // their answer is, and still on disk
 	bytes   int                   // of the answers kept
 	figures figures
 }
@@ -102,7 +107,9 @@ func (d *Dedup) look(c *gate.Call, id name, what [32]byte) *gate.Denial {
 		e = nil
 	}
 	if e == nil {
-		d.makeRoom(c.Key)
+		if denial := d.makeRoom(c.Key); denial != nil {
+			return denial
+		}
 		e = &entry{name: id, owner: c.Key, what: what, done: make(chan struct{}), waiting: 1}
 		d.entries[id] = e
 		c.Named = &first{d: d, entry: e}

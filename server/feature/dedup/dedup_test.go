@@ -74,13 +74,39 @@ func TestNobodyPushesOutWhatOthersRelyOn(t *testing.T) {
 	if got := k.again("loud", "299"); got.Err != nil {
 		t.Errorf("the flood's own newest: %+v", got)
 	}
-	if len(k.entries) != 100 || k.ended.Len() != 100 {
-		t.Errorf("%d names are known, of 100", len(k.entries))
+	var rpc *mcp.Error
+	if got := k.again("loud", "0"); !errors.As(got.Err, &rpc) || !strings.Contains(rpc.Message, "no longer kept") {
+		t.Errorf("the flood's own oldest would be charged again: %+v", got)
+	}
+	if len(k.entries) != 301 || k.kept != 100 {
+		t.Errorf("%d names are known and %d answers kept, of 301 and 100", len(k.entries), k.kept)
 	}
 	k.first("late", "one", `"x"`) // somebody with nothing takes the place of one of the loud
 	if got := k.again("quiet", "one"); got.Err != nil {
 		t.Errorf("after a latecomer: %+v", got)
 	}
+}
+
+// What is under way, and what was charged not long ago, is never forgotten.
+func TestTooManyNamesAreRefused(t *testing.T) {
+	k := newDesk(t)
+	for i := range 1000 {
+		if i%2 == 0 {
+			k.first("a", fmt.Sprint(i), `"x"`)
+		} else if _, denial := k.ask("a", fmt.Sprint(i), "{}"); denial != nil { // it goes on
+			t.Fatal(denial)
+		}
+	}
+	if _, denial := k.ask("a", "more", "{}"); denial == nil || denial.RetryAfter == 0 || !strings.Contains(denial.Message, "too_many_idempotency_keys") {
+		t.Errorf("one more: %+v", denial)
+	}
+	for i := range 1000 {
+		if c, denial := k.ask("a", fmt.Sprint(i), "{}"); denial != nil || c.Again == nil {
+			t.Fatalf("%d is not known any more: %v", i, denial)
+		}
+	}
+	k.at = k.at.Add(time.Second)
+	k.first("a", "more", `"x"`)
 }
 
 func TestAnAnswerIsKeptForItsTime(t *testing.T) {

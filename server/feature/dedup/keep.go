@@ -2,12 +2,14 @@ package dedup
 
 import (
 	"container/list"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
 	"paygate/pricing"
+	"paygate/server/gate"
 	"paygate/server/mcp"
 	"paygate/store"
 	"paygate/store/journal"
@@ -50,21 +52,70 @@ func (d *Dedup) write(r record, freeAgain time.Duration) func(*store.Tx, *journa
 		d.mu.Lock()
 		r.Ended = d.now()
 		r.Until = r.Ended.Add(max(d.config.ttl(), freeAgain))
-		var forgotten []string
-		for _, id := range d.dead[:min(len(d.dead), 8)] {
-			if d.entries[id] == nil { // else it has been named anew
-				forgotten = append(forgotten, id.String())
-			}
-		}
-		d.dead = d.dead[min(len(d.dead), 8):]
 		d.mu.Unlock()
-		for _, id := range forgotten {
-			if err := records().Delete(tx, id); err != nil {
-				return err
-			}
+		if err := d.clean(tx, 8); err != nil {
+			return err
 		}
 		r.Charged = int64(c.Charged)
 		return records().Put(tx, &r)
+	}
+}
+
+// clean takes off the disk what has been forgotten, so many records at most.
+func (d *Dedup) clean(tx *store.Tx, most int) error {
+	d.mu.Lock()
+	var gone []string
+	n := min(len(d.dead), most)
+	for _, id := range d.dead[:n] {
+		if d.entries[id] == nil { // else it has been named anew
+			gone = append(gone, id.String())
+		}
+	}
+	slim := d.slim[:min(len(d.slim), most)]
+	d.dead, d.slim = d.dead[n:], d.slim[len(slim):]
+	d.mu.Unlock()
+	for _, id := range gone {
+		if err := records().Delete(tx, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range slim {
+		r, err := records().Get(tx, id.String())
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.Result, r.Error = nil, nil
+		if err := records().Put(tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run forgets with time, in memory and on disk, also when no named call comes
+// any more. It ends with ctx.
+func (d *Dedup) Run(ctx context.Context) {
+	const every, most = 5 * time.Second, 1000
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		d.mu.Lock()
+		d.expire(d.now())
+		idle := len(d.dead)+len(d.slim) == 0
+		d.mu.Unlock()
+		if idle {
+			continue
+		}
+		// What cannot be written now is tried again with the next start.
+		_ = d.book.Apply(ctx, func(tx *ledger.Tx) error { return d.clean(tx.Tx, most) })
 	}
 }
 
@@ -111,28 +162,43 @@ func (d *Dedup) load() error {
 
 // enter keeps an entry that has ended. Behind mu.
 func (d *Dedup) enter(e *entry) {
+	e.places[0] = d.ended.PushBack(e)
+	if e.answer == nil {
+		return
+	}
 	mine := d.owners[e.owner]
 	if mine == nil {
 		mine = list.New()
 		d.owners[e.owner] = mine
 	}
-	e.places = [2]*list.Element{d.ended.PushBack(e), mine.PushBack(e)}
+	e.places[1] = mine.PushBack(e)
+	d.kept++
 	d.bytes += e.size()
 	for at := d.ended.Front(); d.bytes > mostBytes && at != nil; at = at.Next() {
-		old, _ := at.Value.(*entry)
-		d.bytes -= old.size()
-		old.answer = nil
+		if old, ok := at.Value.(*entry); ok {
+			d.unanswer(old)
+		}
 	}
 }
 
-// forget drops an entry that has ended. Behind mu.
-func (d *Dedup) forget(e *entry) {
-	d.ended.Remove(e.places[0])
+// unanswer forgets the answer of an entry that has ended. Behind mu.
+func (d *Dedup) unanswer(e *entry) {
+	if e.places[1] == nil {
+		return
+	}
 	mine := d.owners[e.owner]
 	if mine.Remove(e.places[1]); mine.Len() == 0 {
 		delete(d.owners, e.owner)
 	}
 	d.bytes -= e.size()
+	d.kept--
+	e.answer, e.places[1] = nil, nil
+}
+
+// forget drops an entry that has ended. Behind mu.
+func (d *Dedup) forget(e *entry) {
+	d.unanswer(e)
+	d.ended.Remove(e.places[0])
 	delete(d.entries, e.name)
 	d.dead = append(d.dead, e.name)
 }
@@ -148,12 +214,17 @@ func (d *Dedup) expire(now time.Time) {
 	}
 }
 
-// makeRoom forgets an entry when there are too many: the caller's own oldest,
+// makeRoom forgets an answer when too many are kept: the caller's own oldest,
 // so that nobody pushes out what others rely on; one of whoever has most, if
-// the caller has none. Behind mu.
-func (d *Dedup) makeRoom(owner string) {
-	if len(d.entries) < d.config.MaxEntries {
-		return
+// the caller has none. That the call was charged stays known for its time;
+// when even such names are too many, a new one is refused. Behind mu.
+func (d *Dedup) makeRoom(owner string) *gate.Denial {
+	if most := d.config.MaxEntries * namesPerAnswer; len(d.entries) >= most {
+		return &gate.Denial{Reason: "too_many_idempotency_keys", Code: gate.CodeConcurrency, RetryAfter: time.Second,
+			Message: fmt.Sprintf("too_many_idempotency_keys: %d calls with a key are under way or not long ago, which is as many as are known; wait, or call without one. Nothing was charged", most)}
+	}
+	if d.kept < d.config.MaxEntries {
+		return nil
 	}
 	most := d.owners[owner]
 	if most == nil {
@@ -163,12 +234,11 @@ func (d *Dedup) makeRoom(owner string) {
 			}
 		}
 	}
-	if most == nil { // all of them run
-		return
-	}
 	if e, ok := most.Front().Value.(*entry); ok {
-		d.forget(e)
+		d.unanswer(e)
+		d.slim = append(d.slim, e.name)
 	}
+	return nil
 }
 
 // purge forgets all that has ended, on disk too. What runs goes on.
@@ -179,7 +249,7 @@ func (d *Dedup) purge(tx *ledger.Tx) error {
 			d.forget(e)
 		}
 	}
-	d.dead = nil
+	d.dead, d.slim = nil, nil
 	d.mu.Unlock()
 	var all []string
 	for r, err := range records().All(tx, "") {

@@ -17,7 +17,7 @@ type settings struct {
 	ID           string `json:"id"`
 	Enabled      bool   `json:"enabled"`
 	TTLMs        int64  `json:"ttlMs"`        // how long an answer is given again
-	MaxEntries   int    `json:"maxEntries"`   // names that are known at once
+	MaxEntries   int    `json:"maxEntries"`   // answers that are kept at once
 	AutoGenerate bool   `json:"autoGenerate"` // equal calls of one caller are one, also without a key
 }
 
