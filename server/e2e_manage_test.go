@@ -167,7 +167,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("the key in the other gateway: %+v", got)
 	}
 	other.prove()
-	g.stop()
+	g.kill() // what it has not brought into its database yet is in its log
 	if out, code := g.command("backup", "--config", g.file(), "--to", "b"); code != 0 {
 		t.Fatal(out)
 	}
@@ -177,6 +177,17 @@ func TestBackupAndRestore(t *testing.T) {
 	if out, code := g.command("doctor", "--state-dir", "again", "--json"); code != 0 || !strings.Contains(out, `"ok": true`) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
+	g.run()
+	g.call(k.Key, "echo", nil)
+	g.kill()
+	if out, code := g.command("compact", "--config", g.file()); code != 0 {
+		t.Fatal(out)
+	}
+	g.run()
+	if got := g.account(k); got.Spent != 4 || got.Credits != 96 {
+		t.Errorf("compacted after a kill: %+v", got)
+	}
+	g.prove()
 }
 
 func TestMistakesAreToldInOneLine(t *testing.T) {

@@ -18,14 +18,7 @@ import (
 
 // beginCanary lets a share of the keys pay by the candidate.
 func beginCanary(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
-	live, _, err := sheets.Live(tx)
-	if err != nil {
-		return err
-	}
-	if live.Hash() != e.Live {
-		return fmt.Errorf("experiment %s: %w", e.Name, sheets.ErrMoved)
-	}
-	r, err := sheets.CurrentRollout(tx)
+	r, err := e.unmoved(tx)
 	if err != nil {
 		return err
 	}

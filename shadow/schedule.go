@@ -18,16 +18,23 @@ const byItself = "system"
 // chooses the id of a key.
 func (e *Experiment) Salt() string { return e.Name + ":" + e.Candidate }
 
-// schedule announces a promotion that has a time.
-func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
+// unmoved is who pays by which sheet now. The error wraps sheets.ErrMoved when
+// the live prices are not those any more that the experiment was measured
+// against.
+func (e *Experiment) unmoved(tx *ledger.Tx) (*sheets.Rollout, error) {
 	live, _, err := sheets.Live(tx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if live.Hash() != e.Live {
-		return fmt.Errorf("experiment %s: %w", e.Name, sheets.ErrMoved)
+		return nil, fmt.Errorf("experiment %s: %w", e.Name, sheets.ErrMoved)
 	}
-	r, err := sheets.CurrentRollout(tx)
+	return sheets.CurrentRollout(tx)
+}
+
+// schedule announces a promotion that has a time.
+func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
+	r, err := e.unmoved(tx)
 	if err != nil {
 		return err
 	}
@@ -162,12 +169,10 @@ func (l *Lab) atItsTime(ctx context.Context, name string) (func(*ledger.Tx, *Exp
 		return nil, err
 	}
 	return func(tx *ledger.Tx, e *Experiment) error {
-		live, _, err := sheets.Live(tx)
-		if err != nil {
-			return err
-		}
-		if live.Hash() != e.Live {
+		if _, err := e.unmoved(tx); errors.Is(err, sheets.ErrMoved) {
 			return refuse(moved)(tx, e)
+		} else if err != nil {
+			return err
 		}
 		m := mark{By: e.Going.By, Override: e.Going.Override, Report: out.Report.LogDigest}
 		if e.Going.Percent > 0 {
