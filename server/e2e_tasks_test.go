@@ -172,3 +172,32 @@ func TestATaskNobodyComesBackForIsReleasedWithItsTime(t *testing.T) {
 		g.prove()
 	})
 }
+
+// The two shapes of tasks are not translated. Between the eras none are
+// announced, and a call that asks for one runs as any.
+func TestBetweenTheErasThereAreNoTasksFromTheStart(t *testing.T) {
+	t.Parallel()
+	for rev, mode := range map[string]string{"2025-11-25": "modern", newestRevision: "legacy"} {
+		t.Run(rev, func(t *testing.T) {
+			t.Parallel()
+			g := before(t, mode, "stdio", nil)
+			k := g.key(nil)
+			c := g.connect(t, rev, k.Key)
+			c.caps["extensions"] = map[string]any{"io.modelcontextprotocol/tasks": map[string]any{}}
+			c.caps["tasks"] = map[string]any{}
+			if about := c.hello(); strings.Contains(string(about), "tasks") {
+				t.Errorf("tasks are announced: %s", about)
+			}
+			a := c.must("tools/call", map[string]any{"name": "job", "arguments": map[string]any{"text": "at once", "ms": 1}, "task": map[string]any{"ttl": 1000}})
+			if strings.Contains(string(a.Result), "taskId") || !strings.Contains(string(a.Result), "content") {
+				t.Errorf("the call was answered %s", a.Result)
+			}
+			if a := c.do(t.Context(), "tasks/get", map[string]any{"taskId": "one"}, nil); a.Error == nil || a.Error.Code != -32602 && a.Error.Code != -32601 {
+				t.Errorf("tasks/get: %+v %s", a.Error, a.Result)
+			}
+			if got := g.account(k); got.Held != 0 || got.Spent != 2 {
+				t.Errorf("at the end: %+v", got)
+			}
+		})
+	}
+}

@@ -47,7 +47,8 @@ func (b *Bridge) openOlder(ctx context.Context, o *mcp.Opened, d mcp.Dial) *mcp.
 	}
 	c := &older{b: b, inner: o, hears: d.Other, asked: map[string]chan *mcp.Message{}}
 	c.life, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	caps := without([]byte(objectOf(gjson.GetBytes(init, "capabilities"), "{}")), "tasks") // another shape than the new revision's
+	caps := without([]byte(objectOf(gjson.GetBytes(init, "capabilities"), "{}")), "tasks")
+	caps = without(caps, "extensions."+gjson.Escape(metaPrefix+"tasks")) // another shape than this client's
 	c.caps = gjson.ParseBytes(caps)
 	info := objectOf(gjson.GetBytes(init, "clientInfo"), string(b.self()))
 	c.stamp = fmt.Appendf(nil, `"%sprotocolVersion":"%s","%sclientCapabilities":%s,"%sclientInfo":%s`, metaPrefix, mcp.Modern, metaPrefix, caps, metaPrefix, info)

@@ -71,7 +71,7 @@ func (c *newer) open(ctx context.Context, m *mcp.Message) (*talk, error) {
 	d := c.dial
 	d.Modern, d.Other = false, c.announce
 	d.Init = &mcp.Message{ID: json.RawMessage("1"), Method: "initialize",
-		Params: json.RawMessage(`{"protocolVersion":"` + mcp.Rev1125 + `","capabilities":` + caps + `,"clientInfo":` + info + `}`)}
+		Params: json.RawMessage(`{"protocolVersion":"` + mcp.Rev1125 + `","capabilities":` + string(without([]byte(caps), "tasks")) + `,"clientInfo":` + info + `}`)}
 	o, err := c.backend.Open(ctx, d)
 	if err != nil {
 		return nil, err

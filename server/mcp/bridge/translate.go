@@ -22,7 +22,7 @@ func request(m *mcp.Message) *mcp.Message {
 	if gjson.GetBytes(params, "requestState").Str == visited { // of a round that the server knows nothing of
 		params = without(without(params, "inputResponses"), "requestState")
 	}
-	out.Params = params
+	out.Params = without(params, "task") // tasks of this revision have another shape: the request runs as usual
 	return &out
 }
 
