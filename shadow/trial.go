@@ -32,10 +32,11 @@ type Trial struct {
 	Crossed    int           `json:"crossed"`           // keys that paid by the other arm's prices, too
 	Known      int           `json:"known"`             // keys with a past, which the effects are about
 	Refused    string        `json:"refused,omitempty"`
-	Attempts   *stats.Effect `json:"attempts"`   // a key and day: how callers behave
-	Spend      *stats.Effect `json:"spend"`      // credits a key and day
-	Prices     [2]float64    `json:"prices"`     // of an attempt, by the mix of before
-	Elasticity *Interval     `json:"elasticity"` // of attempts, along the arc between the prices
+	Attempts   *stats.Effect `json:"attempts"`         // a key and day: how callers behave
+	Spend      *stats.Effect `json:"spend"`            // credits a key and day
+	Prices     [2]float64    `json:"prices"`           // of an attempt, by the mix of before
+	Elasticity *Interval     `json:"elasticity"`       // of attempts, along the arc between the prices
+	Levels     *Levels       `json:"levels,omitempty"` // of attempts over all prices that were paid; not in reports
 	OffPolicy  string        `json:"offPolicyRefused"`
 	Verdict    string        `json:"verdict"`
 }
@@ -86,7 +87,17 @@ func (l *Lab) Trial(ctx context.Context, name string) (*Trial, error) {
 	if t == nil || len(t.stages) == 0 {
 		return nil, wrongState("experiment %s was never charged to a share of the keys; promote it with a canary", name)
 	}
-	return l.trial(ctx, t, last, l.o.Now().UTC())
+	now := l.o.Now().UTC()
+	out, err := l.trial(ctx, t, last, now)
+	if err != nil {
+		return nil, err
+	}
+	if out.Broken {
+		out.Levels = &Levels{Prices: []Level{}, Refused: out.Refused}
+		return out, nil
+	}
+	out.Levels, err = l.levels(ctx, t, last, now)
+	return out, err
 }
 
 // trial compares the arms by the calls up to an act and a time. The tally

@@ -77,6 +77,26 @@ func TestAnExperimentShowsHowCallersReact(t *testing.T) {
 	}
 }
 
+// Over the prices that keys have paid, each against itself and against the others
+// on the same day.
+func TestDemandIsFittedOverThePricesThatWerePaid(t *testing.T) {
+	t.Parallel()
+	r, c := canary(t, 40)
+	r.market(t, 1, c, .5)
+	if got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")).Levels; got == nil || got.Elasticity != nil || !strings.Contains(got.Refused, "4 are needed") {
+		t.Errorf("after a day: %+v", got)
+	}
+	r.market(t, 6, c, .5)
+	got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")).Levels
+	if got.Refused != "" || len(got.Prices) != 2 || got.Prices[0].Price != 2 || got.Prices[1].Price != 5 || got.Keys != 60 {
+		t.Fatalf("%+v", got)
+	}
+	// 5 instead of 2, and every second call is not made: ln ½ / ln 2.5
+	if e := got.Elasticity; e.Low > -.756 || e.High < -.756 || e.High-e.Low > .4 || e.High > -.4 {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestAnExperimentWithoutAnEffectShowsNone(t *testing.T) {
 	t.Parallel()
 	r, c := canary(t, 50)
