@@ -27,12 +27,12 @@ func (b *bench) dashboard() int {
 	for _, t := range targets {
 		load(t, b.conns, b.length)
 	}
-	rates := make([][]float64, len(targets))
+	rates, costs := make([][]float64, len(targets)), make([][]float64, len(targets))
 	for round := range b.rounds {
 		for i := range targets { // each is the first as often as any
 			i = (i + round) % len(targets)
 			r := load(targets[i], b.conns, b.length)
-			rates[i] = append(rates[i], r.perSecond)
+			rates[i], costs[i] = append(rates[i], r.perSecond), append(costs[i], microseconds(r.cpu.all()))
 			fmt.Printf("round %d %-22s %8.0f calls/s  p99 %6.2f ms  %d failed  %s\n", round+1, targets[i].name, r.perSecond, ms(r.p99), r.bad, r.cpu)
 		}
 	}
@@ -44,6 +44,7 @@ func (b *bench) dashboard() int {
 		}
 		of := ratios(rates[i+1], rates[0])
 		missed += bar(t.name+" / headless", of >= ofHeadless, fmt.Sprintf("%.1f %%", 100*of), percent(ofHeadless))
+		fmt.Printf("       CPU of a call, %s / headless: %.1f %%\n", t.name, 100*ratios(costs[i+1], costs[0]))
 	}
 	return missed
 }
