@@ -43,7 +43,11 @@ func Bills(a paint.Area, d *Data) []Key {
 	var keys []Key
 	for i, side := range sides {
 		s := a.Sub(i*half, y, half-1, a.H-y)
-		s.Spans(1, 0, paint.Span{S: side.head, St: paint.Strong()}, paint.Span{S: "  " + figure.Group(int64(side.n)), St: muted})
+		count := "none by much" // by more than a twentieth and a dollar's worth; the rows are the most whatever that is
+		if side.n > 0 {
+			count = figure.Group(int64(side.n)) + " by much"
+		}
+		s.Spans(1, 0, paint.Span{S: side.head, St: paint.Strong()}, paint.Span{S: "  " + count, St: muted})
 		for n := range min(len(side.rows), s.H-1) {
 			k := &side.rows[n]
 			billRow(s, 1+n, k, side.tone)
