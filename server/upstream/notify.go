@@ -122,7 +122,7 @@ func (r *routes) withdrawn(m *mcp.Message) {
 	theirs := lookup(m.Params, "requestId")
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.doubt = slices.DeleteFunc(r.doubt, func(asked *mcp.Message) bool { return bytes.Equal(asked.ID, theirs) })
+	r.doubt = slices.DeleteFunc(r.doubt, func(d doubt) bool { return bytes.Equal(d.asked.ID, theirs) })
 	for id, a := range r.asks {
 		if !bytes.Equal(a.theirs, theirs) {
 			continue

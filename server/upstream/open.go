@@ -80,7 +80,7 @@ func (s *server) join(l link, about *mcp.Message, modern bool, d mcp.Dial) (*mcp
 	if v == nil {
 		return nil, ErrEnded
 	}
-	v.greeted = true
+	v.greeted, v.caller = true, d.Caller
 	s.enlist(v, nil)
 	return &mcp.Opened{Conn: v, Modern: modern, Init: about}, nil
 }

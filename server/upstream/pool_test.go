@@ -68,6 +68,49 @@ func TestIsolationShared(t *testing.T) {
 	}
 }
 
+// A question in a process that all share goes to the caller whose calls alone
+// run there; where others' run too it is nobody's, and the server is told why.
+func TestAQuestionOnASharedProcessIsTheOnlyCallers(t *testing.T) {
+	t.Parallel()
+	for name, sleeper := range map[string]string{"the same caller's calls": "a", "another's call": "b"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sp := spec(t, "legacy")
+			sp.Isolation = upstream.IsolationShared
+			s := start(t, upstream.Options{}, sp)
+			asker, other := dial(t, s, "a"), dial(t, s, sleeper)
+			runs, over := make(chan struct{}), make(chan struct{})
+			ctx, stop := context.WithCancel(t.Context())
+			go func() {
+				defer close(over)
+				m := request("1", "sleep", fake.Args{Ms: 60_000})
+				m.Params = json.RawMessage(strings.TrimSuffix(string(m.Params), "}") + `,"_meta":{"progressToken":1}}`)
+				_, _ = other.Call(ctx, m, func(n *mcp.Message) {
+					if n.Method == "notifications/progress" {
+						close(runs)
+					} else if sleeper == "a" { // a guess may show it here: the same caller is asked
+						_ = other.Send(ctx, &mcp.Message{ID: n.ID, Result: json.RawMessage(`{"action":"accept"}`)})
+					} else {
+						t.Errorf("another caller was asked %s", n.Params)
+					}
+				})
+			}()
+			<-runs
+			res, err := asker.Call(t.Context(), request("2", "ask", fake.Args{Who: "mine"}), func(n *mcp.Message) {
+				_ = asker.Send(t.Context(), &mcp.Message{ID: n.ID, Result: json.RawMessage(`{"action":"accept"}`)})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer := string(said(t, res).Answer); sleeper == "a" && !strings.Contains(answer, "accept") || sleeper == "b" && !strings.Contains(answer, "isolation: session") {
+				t.Errorf("the server was answered %s", answer)
+			}
+			stop()
+			<-over
+		})
+	}
+}
+
 func TestSessionsAreGreetedOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, upstream.Options{}, spec(t, "legacy"))

@@ -25,8 +25,8 @@ type routes struct {
 	last  uint64
 	calls map[uint64]*call
 	asks  map[uint64]ask
-	doubt []*mcp.Message // questions of which it is not known yet whose they are
-	later *time.Timer    // ends their doubt; nil: nothing waits
+	doubt []doubt     // questions of which it is not known yet whose they are
+	later *time.Timer // ends their doubt; nil: nothing waits
 	views map[*view]struct{}
 	tasks map[uint64]json.RawMessage // progress tokens that live on in tasks
 	subs  map[string]map[*view]bool  // who subscribed to a resource; kept when shared
@@ -57,6 +57,7 @@ type ask struct {
 	view   *view
 	call   *call        // nil: it belongs to no call
 	asked  *mcp.Message // as the server sent it, where call is a guess
+	among  string       // of whose calls
 }
 
 func newRoutes(max int, shared bool) *routes {
@@ -231,13 +232,17 @@ func (r *routes) request(m *mcp.Message, hint *call) (reply *mcp.Message) {
 	if c != nil {
 		v = c.view
 	}
-	if c == nil && hint == nil && r.oneCaller && r.queue(m) {
+	if c == nil && hint == nil && r.queue(m) {
 		r.mu.Unlock()
 		return nil
 	}
 	if v == nil || c == nil && v.other == nil {
+		why := "no client can be asked here"
+		if c == nil && hint == nil && len(r.calls) > 1 {
+			why += ": calls of several callers run in this process, and nothing says whose the question is; with isolation: session each caller has a process of its own"
+		}
 		r.mu.Unlock()
-		return &mcp.Message{ID: m.ID, Error: &mcp.Error{Code: -32601, Message: "no client can be asked here"}}
+		return &mcp.Message{ID: m.ID, Error: &mcp.Error{Code: -32601, Message: why}}
 	}
 	r.last++
 	id := r.last

@@ -23,11 +23,12 @@ type link interface {
 
 // view is one conversation on a link, alone there or with others.
 type view struct {
-	link  link
-	srv   *server // for counting; nil in the handshake
-	other *inbox  // nil: nobody listens
-	own   bool    // closing the view closes the link
-	free  func()  // gives back what the view occupies
+	link   link
+	srv    *server // for counting; nil in the handshake
+	other  *inbox  // nil: nobody listens
+	own    bool    // closing the view closes the link
+	caller string  // whose it is; empty: nobody's in particular
+	free   func()  // gives back what the view occupies
 
 	mu      sync.Mutex
 	used    time.Time // when the last call ended, or the conversation began
