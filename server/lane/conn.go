@@ -43,6 +43,7 @@ type conn struct {
 	state  atomic.Int32
 	buf    []byte
 	filled int
+	answer response  // of the request under way
 	until  time.Time // the read deadline; zero: none
 	timer  *time.Timer
 
@@ -138,7 +139,7 @@ func (c *conn) more() bool {
 // handle answers one request; it says whether another one may follow.
 func (c *conn) handle(r *request) (again bool) {
 	in := r.http(c)
-	w := &response{conn: c, header: make(http.Header, 16)}
+	w := c.answer.anew(c)
 	defer func() {
 		c.stopLooking()
 		if p := recover(); p != nil {

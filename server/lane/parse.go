@@ -45,7 +45,7 @@ func parse(b []byte, line string) (request, verdict) {
 	case end < 0 || end > mostHead || end < len(line):
 		return request{}, other
 	}
-	r := request{header: make(http.Header, 12)}
+	r := request{header: make(http.Header)}
 	length, ok := r.fields(string(b[len(line) : end+2]))
 	if !ok {
 		return request{}, other
@@ -61,7 +61,7 @@ func parse(b []byte, line string) (request, verdict) {
 // fields reads the header fields, which all end in CRLF, and gives the length
 // of the body.
 func (r *request) fields(head string) (length int, ok bool) {
-	values := make([]string, 0, 12)
+	values := make([]string, 0, 8)
 	for n := 0; head != ""; n++ {
 		name, value, rest, good := field(head)
 		if !good || n == mostFields {
@@ -94,7 +94,7 @@ func (r *request) fields(head string) (length int, ok bool) {
 			continue
 		}
 		if len(values) == cap(values) {
-			values = make([]string, 0, 12)
+			values = make([]string, 0, 8)
 		}
 		values = append(values, value)
 		r.header[name] = values[len(values)-1 : len(values) : len(values)]

@@ -16,13 +16,29 @@ type response struct {
 	conn    *conn
 	header  http.Header
 	status  int    // 0: not said yet
-	out     []byte // the head, when it was said, and what has not left of the body
+	out     []byte // what has not left of the body
 	head    []byte // made when the status was said, so that later changes count for nothing
+	room    []byte // that heads are made in
 	chunked bool   // the head has left, and pieces follow
 	length  int64  // as the handler has said; -1: it has not
 	sent    int64
 	last    bool // nothing may follow on this connection
 	err     error
+}
+
+// anew is the response to the connection's next request, in the memory of the
+// one before: nobody may use that after its handler has returned.
+func (w *response) anew(c *conn) *response {
+	header, out, room := w.header, w.out[:0], w.room[:0]
+	if header == nil {
+		header, room = make(http.Header, 16), make([]byte, 0, 1<<10)
+	}
+	clear(header)
+	if cap(out) > mostKept/8 {
+		out = nil // a rare giant is not kept
+	}
+	*w = response{conn: c, header: header, out: out, room: room}
+	return w
 }
 
 // Header is sent with the first bytes.
@@ -34,8 +50,7 @@ func (w *response) WriteHeader(status int) {
 		return
 	}
 	w.status, w.length = status, -1
-	w.head = make([]byte, 0, 640)
-	w.head = append(append(append(append(w.head, "HTTP/1.1 "...), strconv.Itoa(status)...), ' '), http.StatusText(status)...)
+	w.head = append(append(append(append(w.room, "HTTP/1.1 "...), strconv.Itoa(status)...), ' '), http.StatusText(status)...)
 	w.head = append(w.head, "\r\n"...)
 	for name, values := range w.header {
 		switch name {
