@@ -175,7 +175,7 @@ func (l *laboratory) Status() []paint.Span {
 	default:
 		return out
 	}
-	if with := slices.Concat(out, []paint.Span{paint.Span{S: " · ", St: st}, note}); widthOf(with)+2 <= l.m.w {
+	if with := slices.Concat(out, []paint.Span{{S: " · ", St: st}, note}); widthOf(with)+2 <= l.m.w {
 		return with
 	}
 	return []paint.Span{{S: "grade " + r.Grade + " · ", St: st}, note}

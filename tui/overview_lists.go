@@ -35,13 +35,7 @@ func (o *overview) drawTools(a paint.Area, v api.Overview) {
 		cols = append(cols, col{width: bars, rank: 2})
 	}
 	ps := layout(cols, a.W)
-	for i, p := range ps {
-		st := paint.In(paint.Muted)
-		if i == 0 {
-			st = paint.Strong()
-		}
-		put(a, p, 0, p.title, st)
-	}
+	drawHeads(a, ps)
 	top := 0.0
 	for _, t := range v.Tools {
 		top = max(top, t.CallsPerSecond)
@@ -78,13 +72,7 @@ func (o *overview) drawKeys(a paint.Area, v api.Overview) {
 		cols = append(cols, col{title: "last 12 h", width: 12})
 	}
 	ps := layout(cols, a.W)
-	for i, p := range ps {
-		st := paint.In(paint.Muted)
-		if i == 0 {
-			st = paint.Strong()
-		}
-		put(a, p, 0, p.title, st)
-	}
+	drawHeads(a, ps)
 	for i, k := range v.TopKeys {
 		if i+1 >= a.H {
 			break
@@ -156,4 +144,15 @@ func (o *overview) drawDenied(a paint.Area, v api.Overview) {
 		spans = append(spans, paint.Span{S: n, St: st}, paint.Span{S: figure.Rate(r.PerMinute), St: paint.Strong()})
 	}
 	a.Spans(1, 0, spans...)
+}
+
+// drawHeads writes a list's headings; the first is its name.
+func drawHeads(a paint.Area, ps []place) {
+	for i, p := range ps {
+		st := paint.In(paint.Muted)
+		if i == 0 {
+			st = paint.Strong()
+		}
+		put(a, p, 0, p.title, st)
+	}
 }
