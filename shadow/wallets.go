@@ -54,9 +54,11 @@ type FanDay struct {
 	P90 float64 `json:"p90"`
 }
 
+// FanDays is how far ahead balances are drawn.
+const FanDays = 30
+
 const (
-	halfLife  = 7  // days
-	fanDays   = 30 // ahead
+	halfLife  = 7 // days
 	fanPaths  = 400
 	leastDays = 7 // of a window, for a burn to mean something
 )
@@ -157,18 +159,18 @@ func (t *Tally) runway(name func(string) string, cand purse) Runway {
 
 // redraw makes paths of what is spent until each day ahead, of days of the
 // window drawn with replacement.
-func redraw(days []float64, stream uint64) [][fanDays + 1]float64 {
+func redraw(days []float64, stream uint64) [][FanDays + 1]float64 {
 	random := rand.New(rand.NewPCG(Seed, stream))
-	paths := make([][fanDays + 1]float64, fanPaths)
+	paths := make([][FanDays + 1]float64, fanPaths)
 	for i := range paths {
-		for d := 1; d <= fanDays; d++ {
+		for d := 1; d <= FanDays; d++ {
 			paths[i][d] = paths[i][d-1] + days[random.IntN(len(days))]
 		}
 	}
 	return paths
 }
 
-func emptyBy(paths [][fanDays + 1]float64, day int, balance float64) float64 {
+func emptyBy(paths [][FanDays + 1]float64, day int, balance float64) float64 {
 	n := 0
 	for i := range paths {
 		if paths[i][day] >= balance {
@@ -178,10 +180,10 @@ func emptyBy(paths [][fanDays + 1]float64, day int, balance float64) float64 {
 	return float64(n) / float64(len(paths))
 }
 
-func fan(paths [][fanDays + 1]float64, total float64) []FanDay {
-	out := make([]FanDay, 0, fanDays+1)
+func fan(paths [][FanDays + 1]float64, total float64) []FanDay {
+	out := make([]FanDay, 0, FanDays+1)
 	left := make([]float64, len(paths))
-	for d := range fanDays + 1 {
+	for d := range FanDays + 1 {
 		for i := range paths {
 			left[i] = max(0, total-paths[i][d])
 		}

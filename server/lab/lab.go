@@ -18,6 +18,7 @@ import (
 	"paygate/server/api"
 	"paygate/server/keys"
 	"paygate/shadow"
+	"paygate/shadow/form"
 	"paygate/store"
 	"paygate/store/sheets"
 )
@@ -162,14 +163,14 @@ func (l *Lab) report(w http.ResponseWriter, r *http.Request) error {
 	kind, text := "text/markdown; charset=utf-8", []byte(nil)
 	switch q.Get("format") {
 	case "markdown":
-		text = []byte(report.Markdown())
+		text = []byte(form.Markdown(report))
 	case "html":
 		kind = "text/html; charset=utf-8"
-		text, err = report.HTML()
+		text, err = form.HTML(report)
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 	case "csv":
 		kind = "text/csv; charset=utf-8"
-		text, err = report.CSV()
+		text, err = form.CSV(report)
 	default:
 		return api.WriteJSON(w, r, http.StatusOK, report)
 	}

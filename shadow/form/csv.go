@@ -1,4 +1,4 @@
-package shadow
+package form
 
 import (
 	"bytes"
@@ -9,9 +9,7 @@ import (
 	"time"
 )
 
-// CSV is the report's keys as a table for a spreadsheet. Names that one would
-// take for a formula are quoted.
-func (r *Report) CSV() ([]byte, error) {
+func (r view) csv() ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	rows := [][]string{{"id", "name", "live", "candidate", "change", "admitted", "denied", "newlyDenied", "firstDeniedAt", "stoppedBy", "tool"}}

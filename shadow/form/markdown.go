@@ -1,4 +1,4 @@
-package shadow
+package form
 
 import (
 	"cmp"
@@ -6,10 +6,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"paygate/shadow"
 )
 
-// Verdict is the report in a sentence.
-func (r *Report) Verdict() string {
+// Verdict is for the page.
+func (r view) Verdict() string { return r.verdict() }
+
+func (r view) verdict() string {
 	e := &r.Exact
 	var b strings.Builder
 	fmt.Fprintf(&b, "The candidate would have collected %d credits (exact) where live collects %d", e.Candidate.Collectable, e.Live.Collectable)
@@ -48,11 +52,10 @@ func maybe(x *float64, format string) string {
 	return fmt.Sprintf(format, *x)
 }
 
-// Markdown is the report as text for people.
-func (r *Report) Markdown() string {
+func (r view) markdown() string {
 	var b strings.Builder
 	e := &r.Exact
-	fmt.Fprintf(&b, "# Price experiment %s\n\n%s\n\n", cell(r.Name), r.Verdict())
+	fmt.Fprintf(&b, "# Price experiment %s\n\n%s\n\n", cell(r.Name), r.verdict())
 	if r.Demo {
 		b.WriteString("**Demo: the calls are made up.**\n\n")
 	}
@@ -93,7 +96,7 @@ func (r *Report) Markdown() string {
 	return b.String()
 }
 
-func (r *Report) projected(b *strings.Builder) {
+func (r view) projected(b *strings.Builder) {
 	p := &r.Projected
 	b.WriteString("## Projected: other calls\n\n")
 	if p.Lift != nil {
@@ -125,7 +128,7 @@ func (r *Report) projected(b *strings.Builder) {
 }
 
 // beside has tools, reasons and candidates, each sheet in a column or row.
-func (r *Report) beside(b *strings.Builder) {
+func (r view) beside(b *strings.Builder) {
 	b.WriteString("## Tools\n\n| tool | calls | live | candidate | per success, live | per success | margin, live | margin |\n|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, t := range r.Exact.Tools {
 		fmt.Fprintf(b, "| %s | %d | %d | %d | %s | %s | %d | %d |\n", cell(t.Tool), t.Calls, t.Live, t.Candidate, maybe(t.PerSuccessLive, "%.2f"), maybe(t.PricePerSuccess, "%.2f"), t.MarginLive, t.Margin)
@@ -146,8 +149,8 @@ func (r *Report) beside(b *strings.Builder) {
 }
 
 // keyTables has the ten keys that win most and the ten that lose most.
-func (r *Report) keyTables(b *strings.Builder) {
-	table := func(title string, rows []KeyRow) {
+func (r view) keyTables(b *strings.Builder) {
+	table := func(title string, rows []shadow.KeyRow) {
 		if len(rows) == 0 {
 			return
 		}

@@ -1,13 +1,15 @@
-package shadow
+package form
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
 	"slices"
 
 	"paygate/pricing"
+	"paygate/shadow"
 )
 
 const (
@@ -33,7 +35,7 @@ func (s *svg) end() template.HTML {
 
 // Waterfall goes from what live collects to what the candidate does, and what it
 // could if nothing were denied.
-func (r *Report) Waterfall() template.HTML {
+func (r view) Waterfall() template.HTML {
 	low, high, at := 0.0, 1.0, 0.0
 	for _, b := range r.Exact.Waterfall {
 		if at += float64(b.Credits); b.Sum {
@@ -64,8 +66,9 @@ func (r *Report) Waterfall() template.HTML {
 }
 
 // Strip has a dot for every key's change, sorted.
-func (r *Report) Strip() template.HTML {
-	rows := byChange(r.Exact.Keys)
+func (r view) Strip() template.HTML {
+	rows := slices.Clone(r.Exact.Keys)
+	slices.SortStableFunc(rows, func(a, b shadow.KeyRow) int { return cmp.Compare(a.Candidate-a.Live, b.Candidate-b.Live) })
 	most := 1.0
 	for _, k := range rows {
 		most = max(most, math.Abs(float64(k.Candidate-k.Live)))
@@ -83,10 +86,10 @@ func (r *Report) Strip() template.HTML {
 }
 
 // SurvivalPlot is the share of keys that either side has not stopped.
-func (r *Report) SurvivalPlot() template.HTML {
+func (r view) SurvivalPlot() template.HTML {
 	hours := max(1e-9, r.To.Sub(r.From).Hours())
 	s := newPlot("Share of keys not stopped over time")
-	line := func(curve []CurveStep, colour string) {
+	line := func(curve []shadow.CurveStep, colour string) {
 		fmt.Fprintf(s, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, colour)
 		share := 1.0
 		point := func(h, v float64) {
@@ -107,7 +110,7 @@ func (r *Report) SurvivalPlot() template.HTML {
 }
 
 // Fan is the change of revenue over elasticities.
-func (r *Report) Fan() template.HTML {
+func (r view) Fan() template.HTML {
 	low, high := 0.0, 1.0
 	for _, p := range r.Projected.Sensitivity {
 		low, high = min(low, p.Change), max(high, p.Change)
@@ -128,7 +131,7 @@ func (r *Report) Fan() template.HTML {
 
 // DenialPlot has a strip for every key: the darker, the more was denied in an
 // hour.
-func (r *Report) DenialPlot() template.HTML {
+func (r view) DenialPlot() template.HTML {
 	t := &r.Exact.Timeline
 	s := newPlot("Denials by key and hour")
 	if t.From == nil {
@@ -157,7 +160,7 @@ func (r *Report) DenialPlot() template.HTML {
 const mostTiles = 12
 
 // HeatMap has a row for each sheet and a column for each of the dearest tools.
-func (r *Report) HeatMap() template.HTML {
+func (r view) HeatMap() template.HTML {
 	tools := r.Exact.Tools[:min(mostTiles, len(r.Exact.Tools))]
 	most := pricing.Credits(1)
 	for _, t := range tools {
@@ -190,7 +193,7 @@ func shortened(name string, room int) string {
 
 // FrontierPlot is what each candidate collects against whom it denies; full dots
 // are those that no other is better than.
-func (r *Report) FrontierPlot() template.HTML {
+func (r view) FrontierPlot() template.HTML {
 	high, far := 1.0, 1e-9
 	for _, p := range r.Frontier {
 		high, far = max(high, float64(p.Collectable)), max(far, p.NewlyDenied)
@@ -209,7 +212,7 @@ func (r *Report) FrontierPlot() template.HTML {
 }
 
 // BalanceFan is what all balances come to in the days ahead.
-func (r *Report) BalanceFan() template.HTML {
+func (r view) BalanceFan() template.HTML {
 	days := r.Projected.Runway.Fan
 	high := 1.0
 	for _, d := range days {
@@ -217,28 +220,29 @@ func (r *Report) BalanceFan() template.HTML {
 	}
 	s := newPlot("Balances in the days ahead")
 	for _, line := range []struct {
-		of     func(FanDay) float64
+		of     func(shadow.FanDay) float64
 		colour string
-	}{{func(d FanDay) float64 { return d.P10 }, faint}, {func(d FanDay) float64 { return d.P50 }, blue}, {func(d FanDay) float64 { return d.P90 }, faint}} {
+	}{{func(d shadow.FanDay) float64 { return d.P10 }, faint}, {func(d shadow.FanDay) float64 { return d.P50 }, blue}, {func(d shadow.FanDay) float64 { return d.P90 }, faint}} {
 		fmt.Fprintf(s, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, line.colour)
 		for _, d := range days {
-			fmt.Fprintf(s, "%.1f,%.1f ", float64(d.Day)/fanDays*plotWidth, plotHeight-line.of(d)/high*(plotHeight-10))
+			fmt.Fprintf(s, "%.1f,%.1f ", float64(d.Day)/shadow.FanDays*plotWidth, plotHeight-line.of(d)/high*(plotHeight-10))
 		}
 		s.WriteString(`"/>`)
 	}
-	fmt.Fprintf(s, `<text x="0" y="%d">today</text><text x="%d" y="%d">%d days</text>`, plotHeight+16, plotWidth-60, plotHeight+16, fanDays)
+	fmt.Fprintf(s, `<text x="0" y="%d">today</text><text x="%d" y="%d">%d days</text>`, plotHeight+16, plotWidth-60, plotHeight+16, shadow.FanDays)
 	return s.end()
 }
 
-// Stopped are the keys that only the candidate denies, the first one first, at
-// most ten.
-func (r *Report) Stopped() []KeyRow {
-	var out []KeyRow
+const mostStopped = 10
+
+// Stopped are the keys that only the candidate denies, the first one first.
+func (r view) Stopped() []shadow.KeyRow {
+	var out []shadow.KeyRow
 	for _, k := range r.Exact.Keys {
 		if k.NewlyDenied > 0 && k.FirstDeniedAt != nil {
 			out = append(out, k)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b KeyRow) int { return a.FirstDeniedAt.Compare(*b.FirstDeniedAt) })
-	return out[:min(few, len(out))]
+	slices.SortStableFunc(out, func(a, b shadow.KeyRow) int { return a.FirstDeniedAt.Compare(*b.FirstDeniedAt) })
+	return out[:min(mostStopped, len(out))]
 }

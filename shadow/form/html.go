@@ -1,4 +1,4 @@
-package shadow
+package form
 
 import (
 	"bytes"
@@ -6,9 +6,7 @@ import (
 	"html/template"
 )
 
-// HTML is the report as one file without anything from elsewhere: no script, no
-// font, no image but the plots that are drawn in it.
-func (r *Report) HTML() ([]byte, error) {
+func (r view) html() ([]byte, error) {
 	var b bytes.Buffer
 	if err := page.Execute(&b, r); err != nil {
 		return nil, fmt.Errorf("report of %s: %w", r.Name, err)
