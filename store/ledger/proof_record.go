@@ -32,12 +32,12 @@ type records map[named]sealed
 // version than the one before it left tells of a change from outside.
 func (f *refold) versions(e *journal.Event) {
 	if e.Type == journal.TypeVouched && len(f.records) > 0 {
-		f.proof.fault("act %d took the records of all tables as they were, although the journal vouched for them already: the mark that it had done so was deleted outside the gateway", e.Seq)
+		f.proof.fault("event %d took the records of all tables as they were, although the journal vouched for them already: the mark that it had done so was deleted outside the gateway", e.Seq)
 	}
 	for _, r := range e.Records {
 		at := named{r.Table, r.ID}
 		if was := f.records[at]; e.Type != journal.TypeVouched && was.digest != r.Was {
-			f.proof.fault("%s %s: it was changed outside the gateway between %s and act %d", r.Table, r.ID, was.name(), e.Seq)
+			f.proof.fault("%s %s: it was changed outside the gateway between %s and event %d", r.Table, r.ID, was.name(), e.Seq)
 		}
 		if r.Is == (store.Digest{}) {
 			delete(f.records, at)
@@ -56,7 +56,7 @@ func (s sealed) name() string {
 	if s.seq == 0 {
 		return "the beginning"
 	}
-	return fmt.Sprint("act ", s.seq)
+	return fmt.Sprint("event ", s.seq)
 }
 
 // proveRecords compares the tables with the journal, some records at a time:
@@ -200,7 +200,7 @@ func (f *refold) refunds(ctx context.Context) error {
 	return f.db.View(func(s *store.Snapshot) error {
 		for seq, given := range f.given {
 			if n, _ := binary.Uvarint(s.Get(bucketRefunds, journal.Key(seq))); n < given {
-				f.proof.fault("call of act %d: %d of its charge was given back, on record are %d: it could be given back again", seq, given, n)
+				f.proof.fault("call of event %d: %d of its charge was given back, on record are %d: it could be given back again", seq, given, n)
 			}
 		}
 		return nil

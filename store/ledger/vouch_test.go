@@ -74,7 +74,7 @@ func TestTheJournalVouchesForRecordsThatWereThereBefore(t *testing.T) {
 	got := r.faults(t, func(tx *store.Tx) error {
 		return tx.Put("t/pets", []byte("old0500"), []byte(`{"ID":"old0500","Name":""}`))
 	})
-	if !strings.Contains(got, "pets old0500: it is not what act ") {
+	if !strings.Contains(got, "pets old0500: it is not what event ") {
 		t.Errorf("a changed one: %q", got)
 	}
 	got = r.faults(t, func(tx *store.Tx) error { return tx.Delete("books", []byte("vouched")) })
@@ -103,7 +103,7 @@ func TestRecordsAreProvedFromTheAnchorOn(t *testing.T) {
 		r.prove(t)
 	}
 	for what, write := range map[string]func(tx *store.Tx) error{
-		"pets old9: it is not what act":     func(tx *store.Tx) error { return tx.Put("t/pets", []byte("old9"), []byte(`{"ID":"old9","Name":"x"}`)) },
+		"pets old9: it is not what event":   func(tx *store.Tx) error { return tx.Put("t/pets", []byte("old9"), []byte(`{"ID":"old9","Name":"x"}`)) },
 		"pets old8: it is gone":             func(tx *store.Tx) error { return tx.Delete("t/pets", []byte("old8")) },
 		"pets old1: the journal does not k": func(tx *store.Tx) error { return tx.Put("t/pets", []byte("old1"), []byte(`{"ID":"old1"}`)) },
 		"the name name7 leads to old6":      func(tx *store.Tx) error { return tx.Put("u/pets/name", []byte("name7"), []byte("old6")) },
