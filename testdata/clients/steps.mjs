@@ -63,7 +63,7 @@ export const does = {
   },
   // wait waits until a message of this method has been heard n times.
   wait: async (c, { method, n }, heard) => {
-    for (const end = Date.now() + 8000; heard(method) < n; await sleep(10)) if (Date.now() > end) throw new Error(`${method} came ${heard(method)} times, not ${n}`);
+    for (const end = Date.now() + 40000; heard(method) < n; await sleep(10)) if (Date.now() > end) throw new Error(`${method} came ${heard(method)} times, not ${n}`);
   },
   // task runs a tool as a task of revision 2025-11-25, to its end; the second
   // line of the SDK has no such tasks.
