@@ -86,11 +86,12 @@ func TestAQuestionOnASharedProcessIsTheOnlyCallers(t *testing.T) {
 				m := request("1", "sleep", fake.Args{Ms: 60_000})
 				m.Params = json.RawMessage(strings.TrimSuffix(string(m.Params), "}") + `,"_meta":{"progressToken":1}}`)
 				_, _ = other.Call(ctx, m, func(n *mcp.Message) {
-					if n.Method == "notifications/progress" {
+					switch {
+					case n.Method == "notifications/progress":
 						close(runs)
-					} else if sleeper == "a" { // a guess may show it here: the same caller is asked
+					case sleeper == "a": // a guess may show it here: the same caller is asked
 						_ = other.Send(ctx, &mcp.Message{ID: n.ID, Result: json.RawMessage(`{"action":"accept"}`)})
-					} else {
+					default:
 						t.Errorf("another caller was asked %s", n.Params)
 					}
 				})
