@@ -168,7 +168,9 @@ type again struct {
 func (a *again) Read(b []byte) (int, error) {
 	if len(a.read) > 0 {
 		n := copy(b, a.read)
-		a.read = a.read[n:]
+		if a.read = a.read[n:]; len(a.read) == 0 {
+			a.read = nil // a stream that stays open for days needs it no more
+		}
 		return n, nil
 	}
 	return a.Conn.Read(b)
