@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -81,15 +82,34 @@ func TestTheExampleOfTheSurface(t *testing.T) {
 	}
 }
 
+// Whatever happens, the books are the same with candidates, reports and replays
+// beside them and without.
 func TestRealBalancesAreUntouched(t *testing.T) {
 	t.Parallel()
-	r := fives(t)
-	r.report(t, "five")
-	if k := r.Key("key_0"); k.Credits != 20 || k.Held != 0 {
-		t.Errorf("%+v", k)
-	}
-	if p := must[ledger.Proof](t)(r.Verify(ctx, nil)); !p.OK() {
-		t.Errorf("%q", p.Faults)
+	for seed := range uint64(4) {
+		var books [2][]ledger.Key
+		for i := range books {
+			x := &traffic{rig: newRig(t, sheet(t, live)), t: t, random: rand.New(rand.NewPCG(seed, 3))}
+			for step := range 150 {
+				if i == 1 && step%50 == 10 {
+					x.start(t, fmt.Sprint("c", step), []string{planned, live, "defaults: {per_call: 9}"}[step/50])
+				}
+				if x.step(); i == 1 && step%50 == 40 {
+					x.report(t, "c10")
+					in := shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: flat(4)}}, WhatIf: &shadow.WhatIf{Policy: shadow.PolicyTopUp, Grant: 7}}
+					must[[]*shadow.Report](t)(x.lab.Replay(ctx, in))
+				}
+			}
+			for k := range 6 {
+				books[i] = append(books[i], x.Key(fmt.Sprint("key_", k)))
+			}
+			if p := must[ledger.Proof](t)(x.Verify(ctx, nil)); !p.OK() {
+				t.Errorf("%q", p.Faults)
+			}
+		}
+		if got, want := fmt.Sprintf("%+v", books[1]), fmt.Sprintf("%+v", books[0]); got != want {
+			t.Errorf("seed %d, beside candidates:\n%s\nwithout:\n%s", seed, got, want)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ type Exact struct {
 	Live       Column          `json:"live"`
 	Candidate  Column          `json:"candidate"`
 	Change     Change          `json:"change"`
+	Lift       *float64        `json:"lift"` // of what is collected; null when live collects nothing
 	Newly      Newly           `json:"newlyDenied"`
 	Imputed    Imputed         `json:"imputed"`
 	Keys       []KeyRow        `json:"keys"`
@@ -186,6 +187,7 @@ func (t *Tally) figures(name func(string) string, dollar pricing.Credits) Exact 
 	e := Exact{Live: column(live), Candidate: column(cand), Sheets: t.sheetRows(), DeniedBy: t.DeniedBy, Imputed: Imputed{t.ImputedCalls, t.Imputed}}
 	e.Change = Change{Rate: t.Rate, AccessWon: t.Won, AccessLost: -t.Lost, Refunds: live.Refunds - cand.Refunds, Total: cand.Collectable() - live.Collectable()}
 	e.Newly = Newly{Attempts: t.Newly, ByReason: t.NewlyBy, SoleCause: t.Sole}
+	e.Lift = ratio(float64(e.Change.Total), float64(live.Collectable()))
 	e.QuoteError = ratio(float64(cand.Held-cand.Quoted), float64(cand.Quoted))
 	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
 		k := t.Keys[id]

@@ -38,6 +38,9 @@ func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
 func percentOf(x any) string {
 	switch x := x.(type) {
 	case *float64:
+		if x == nil {
+			return "–"
+		}
 		return percent(*x)
 	case float64:
 		return percent(x)
@@ -64,7 +67,7 @@ func (r view) markdown() string {
 	fmt.Fprintf(&b, "## Exact: the recorded calls\n\n| | potential | collectable | admitted | denied |\n|---|--:|--:|--:|--:|\n| live | %d | %d | %d | %d |\n| candidate | %d | %d | %d | %d |\n\n",
 		e.Live.Potential, e.Live.Collectable, e.Live.Admitted, e.Live.Denied, e.Candidate.Potential, e.Candidate.Collectable, e.Candidate.Admitted, e.Candidate.Denied)
 	c := e.Change
-	fmt.Fprintf(&b, "Change %+d = rate %+d, access won %+d, access lost %+d, refunds %+d.\n\n", c.Total, c.Rate, c.AccessWon, c.AccessLost, c.Refunds)
+	fmt.Fprintf(&b, "Change %+d (%s of what live collects) = rate %+d, access won %+d, access lost %+d, refunds %+d.\n\n", c.Total, percentOf(e.Lift), c.Rate, c.AccessWon, c.AccessLost, c.Refunds)
 	if e.Imputed.Attempts > 0 {
 		fmt.Fprintf(&b, "Not in these figures: %d calls that live refused and the candidate admits, about %d credits at their quotes.\n\n", e.Imputed.Attempts, e.Imputed.Credits)
 	}
