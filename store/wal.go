@@ -23,7 +23,7 @@ import (
 // a start exactly the others are brought in, and nothing of a log that belongs
 // to another copy of the database.
 const (
-	segmentSize    = 4 << 20
+	segmentSize    = 2 << 20
 	segments       = 2
 	checkpointSize = 256 << 10 // so much waits before it goes into the database
 	block          = 4096      // records begin at multiples of it, so that they can be written past the system's cache
@@ -134,38 +134,44 @@ func (w *wal) ready() bool {
 }
 
 // append puts a record on disk. full says that it has no room before a
-// checkpoint; due, that one should be made.
+// checkpoint; due, that one should be made. One goroutine at a time appends;
+// readers do not wait for the disk with it.
 func (w *wal) append(r *record) (full, due bool, err error) {
+	at, full, err := w.reserve(whole(len(r.raw)))
+	if full || err != nil {
+		return full, full, err
+	}
+	next := r.seal(w.last)
+	if err := w.write(r.raw, at); err != nil {
+		return false, false, w.fail(fmt.Errorf("%s: %w", w.path, err))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.last = next
+	w.newest[w.segment] = next.number
+	w.offset += whole(len(r.raw))
+	w.waiting.add(r)
+	return false, w.waiting.size >= checkpointSize, nil
+}
+
+// reserve finds room for a record.
+func (w *wal) reserve(size int64) (at int64, full bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed == nil && w.file == nil {
+		w.failed = w.make()
+	}
 	if w.failed != nil {
-		return false, false, w.failed
+		return 0, false, w.failed
 	}
-	if w.file == nil {
-		if err := w.make(); err != nil {
-			w.failed = err
-			return false, false, err
-		}
-	}
-	size := whole(len(r.raw))
 	if w.offset+size > segmentSize {
 		other := (w.segment + 1) % segments
 		if w.newest[other] > w.applied {
-			return true, true, nil
+			return 0, true, nil
 		}
 		w.segment, w.offset = other, 0
 	}
-	next := r.seal(w.last)
-	at := int64(w.segment)*segmentSize + w.offset
-	if err := w.write(r.raw, at); err != nil {
-		w.failed = fmt.Errorf("%s: %w", w.path, err)
-		return false, false, w.failed
-	}
-	w.last = next
-	w.newest[w.segment] = next.number
-	w.offset += size
-	w.waiting.add(r)
-	return false, w.waiting.size >= checkpointSize, nil
+	return int64(w.segment)*segmentSize + w.offset, false, nil
 }
 
 // write returns when a record is on disk.

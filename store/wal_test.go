@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -47,36 +49,46 @@ func killed(t testing.TB, dir string) string {
 		t.Fatal(err)
 	}
 	for _, name := range []string{store.FileName, walFile} {
-		raw, err := os.ReadFile(filepath.Join(dir, name))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = writeSparse(filepath.Join(to, name), raw)
-		}
-		if err != nil {
+		if err := copySparse(filepath.Join(dir, name), filepath.Join(to, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
 	}
 	return to
 }
 
-// writeSparse leaves out the empty pages, which are most of a small state.
-func writeSparse(path string, raw []byte) error {
-	f, err := os.Create(path)
+// copySparse leaves out the holes, which are most of a small state, where the
+// system can tell them.
+func copySparse(from, to string) error {
+	const data, hole = 3, 4 // of lseek
+	src, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	const page = 4096
-	empty := make([]byte, page)
-	for at := 0; at < len(raw); at += page {
-		if part := raw[at:min(at+page, len(raw))]; !bytes.Equal(part, empty[:len(part)]) {
-			if _, err := f.WriteAt(part, int64(at)); err != nil {
-				return errors.Join(err, f.Close())
+	defer func() { _ = src.Close() }()
+	dst, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	size, err := src.Seek(0, io.SeekEnd)
+	if err != nil {
+		return errors.Join(err, dst.Close())
+	}
+	for at := int64(0); at < size; {
+		end := size
+		if next, err := src.Seek(at, data); errors.Is(err, syscall.ENXIO) {
+			break // only a hole is left
+		} else if err == nil {
+			at = next
+			if next, err := src.Seek(at, hole); err == nil {
+				end = next
 			}
 		}
+		if _, err := io.Copy(io.NewOffsetWriter(dst, at), io.NewSectionReader(src, at, end-at)); err != nil {
+			return errors.Join(err, dst.Close())
+		}
+		at = end
 	}
-	return errors.Join(f.Truncate(int64(len(raw))), f.Close())
+	return errors.Join(dst.Truncate(size), dst.Close())
 }
 
 func opened(t testing.TB, dir string, o store.Options) *store.DB {
