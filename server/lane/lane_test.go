@@ -30,6 +30,12 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // serve starts a lane, or net/http alone, and gives its address.
 func serve(t *testing.T, alone bool, h http.HandlerFunc) (addr string, l *lane.Lane) {
 	t.Helper()
+	return patient(t, alone, time.Minute, h)
+}
+
+// patient is serve with the time that a connection may be idle.
+func patient(t *testing.T, alone bool, idle time.Duration, h http.HandlerFunc) (addr string, l *lane.Lane) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +46,7 @@ func serve(t *testing.T, alone bool, h http.HandlerFunc) (addr string, l *lane.L
 		t.Cleanup(func() { _ = rest.Close() })
 		return listener.Addr().String(), nil
 	}
-	l = &lane.Lane{Path: "/mcp", Handler: h, Base: context.Background(), Rest: rest, Idle: time.Minute, First: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}
+	l = &lane.Lane{Path: "/mcp", Handler: h, Base: context.Background(), Rest: rest, Idle: idle, First: min(idle, 5*time.Second), Log: slog.New(slog.DiscardHandler)}
 	done := make(chan error, 1)
 	go func() { done <- l.Serve(listener) }()
 	t.Cleanup(func() {
@@ -156,6 +162,22 @@ func TestSlowSender(t *testing.T) {
 			t.Fatalf("%v %v", res, err)
 		} else if _, err := io.Copy(io.Discard, res.Body); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A connection on which nothing comes is closed, before its first request and
+// after one that took longer than it may be idle.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	const idle = 100 * time.Millisecond
+	addr, _ := patient(t, false, idle, func(http.ResponseWriter, *http.Request) { <-time.After(2 * idle) })
+	silent, once := dial(t, addr), dial(t, addr)
+	_, _ = io.WriteString(once, plain)
+	for name, conn := range map[string]net.Conn{"silent": silent, "once": once} {
+		all, err := io.ReadAll(conn)
+		if answered := bytes.HasPrefix(all, []byte("HTTP/1.1 200 OK")); err != nil || answered != (name == "once") {
+			t.Errorf("%s: %q %v", name, all, err)
 		}
 	}
 }
