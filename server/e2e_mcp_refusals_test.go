@@ -125,4 +125,8 @@ func TestARefusalIsSeenWithoutAKeyAndOutsideOfPost(t *testing.T) {
 			t.Errorf("%s: the owner sees %q, want %q", c.what, seen[i], c.seen)
 		}
 	}
+	out, code := g.command("calls", "list", "--filter", `~t "(DELETE)"`, "--url", g.url, "--admin-key", adminKey)
+	if code != 0 || strings.Count(out, "invalid_request") != 2 || strings.Contains(out, "(GET)") {
+		t.Errorf("on the command line, exit %d:\n%s", code, out)
+	}
 }

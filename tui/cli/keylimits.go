@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -106,41 +105,5 @@ func (w *World) keysTag(r *remote) *cobra.Command {
 		})
 	})
 	cmd.Flags().BoolVar(&none, "none", false, "take all tags away")
-	return cmd
-}
-
-// calls shows recorded calls.
-func (w *World) calls() *cobra.Command {
-	cmd, r := group("calls", "Recorded calls")
-	cmd.AddCommand(w.action(r, "show CALL", "Show one call with its charge and its way", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		var d struct {
-			Tool, Key, Outcome, Reason string
-			Lines                      []struct {
-				What, How string
-				Amount    int64
-			}
-			Way []struct {
-				Name, Mark, Text string
-				TookMs           float64
-			}
-			Charged int64
-		}
-		if err := c.Do(ctx, "GET", "/admin/calls/"+args[0], nil, &d); err != nil {
-			return err
-		}
-		return w.show(r, d, func() {
-			w.say("%s by %s: %s %s, charged %d", d.Tool, d.Key, d.Outcome, d.Reason, d.Charged)
-			w.table("CHARGE\tHOW\tAMOUNT", func(row func(...any)) {
-				for _, l := range d.Lines {
-					row(l.What, l.How, l.Amount)
-				}
-			})
-			w.table("WAY\tMS\tMARK\tFOUND", func(row func(...any)) {
-				for _, s := range d.Way {
-					row(s.Name, fmt.Sprintf("%.2f", s.TookMs), s.Mark, s.Text)
-				}
-			})
-		})
-	}))
 	return cmd
 }
