@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -46,6 +47,7 @@ type Model struct {
 	rate       time.Duration
 	blurred    bool
 	exit       Exit
+	gone       bool      // the terminal is another program's
 	wanted     time.Time // when ctrl+z was pressed with the gateway inside
 
 	canvas  *paint.Canvas
@@ -152,6 +154,10 @@ func (m *Model) restyle() {
 }
 
 func (m *Model) onBeat() tea.Cmd {
+	if out, ok := m.opt.Output.(*os.File); ok && elsewhere(out) {
+		m.gone = true
+		return tea.Quit
+	}
 	now := m.now()
 	if m.flash.over(now) {
 		m.flash = flash{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -71,8 +72,14 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
 		err = nil
 	}
+	if errors.Is(err, syscall.EIO) || m.gone {
+		err = ErrNoTerminal
+	}
 	return m.exit, err
 }
+
+// ErrNoTerminal means that the terminal is gone, or is another program's.
+var ErrNoTerminal = errors.New("the terminal is gone; \"paygate attach\" opens the dashboard in another")
 
 // screenFile is a terminal that says when it is gone: somebody has closed its
 // window. The dashboard then ends, and does not draw for nobody for ever.
