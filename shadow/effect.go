@@ -2,6 +2,7 @@
 // journal again under a price sheet that is not live, with the ledger's own
 // code, holds and limits included, and compares. It owns experiments: their
 // records, reports, guardrails, and the way to going live and back.
+// How sure a figure is says package stats, how a report looks package form.
 //
 // What it says of the past is arithmetic and changes nothing; only Promote and
 // Rollback do. What it cannot know is how callers would have behaved: a verdict
