@@ -26,7 +26,7 @@ type sameness struct {
 	lines  []string
 	direct reach
 	config map[string]any // the gateway's
-	again  bool           // one process serves both, so that each may hear of the other
+	again  bool           // the server says the same several times, as often as it likes
 }
 
 func TestAClientSeesNoDifferenceButThePrices(t *testing.T) {
@@ -60,13 +60,16 @@ func everyServer(t *testing.T) map[string]sameness {
 	config["env"] = map[string]string{"MEMORY_FILE_PATH": filepath.Join(t.TempDir(), "memory.json")}
 	all["memory over stdio"] = sameness{plan: "memory", lines: []string{"v1"}, direct: direct, config: config}
 
-	for _, r := range []struct{ name, plan, lines, url string }{
-		{"everything over HTTP", "everything", "v1", remote(t, "PORT=%s", npm(t, "mcp-server-everything"), "streamableHttp")},
-		{"conformance over HTTP, with sessions", "conformance", "v1", remote(t, "", fromGoSDK(t, "conformance/everything-server"), "-stateless=false", "-http")},
-		{"conformance over HTTP, without sessions", "conformance", "v2auto", remote(t, "", fromGoSDK(t, "conformance/everything-server"), "-http")},
-	} {
-		all[r.name] = sameness{plan: r.plan, lines: strings.Fields(r.lines), direct: reach{URL: r.url},
-			config: map[string]any{"serverCommand": "", "remoteUrl": r.url}, again: true}
+	for _, r := range []struct {
+		name, plan, line, port, command string
+		args                            []string
+	}{
+		{"everything over HTTP", "everything", "v1", "PORT=%s", npm(t, "mcp-server-everything"), []string{"streamableHttp"}},
+		{"conformance over HTTP, with sessions", "conformance", "v1", "", fromGoSDK(t, "conformance/everything-server"), []string{"-stateless=false", "-http"}},
+		{"conformance over HTTP, without sessions", "conformance", "v2auto", "", fromGoSDK(t, "conformance/everything-server"), []string{"-http"}},
+	} { // a process for each side: on one they would hear of each other
+		direct, behind := remote(t, r.port, r.command, r.args...), remote(t, r.port, r.command, r.args...)
+		all[r.name] = sameness{plan: r.plan, lines: []string{r.line}, direct: reach{URL: direct}, config: map[string]any{"serverCommand": "", "remoteUrl": behind}, again: r.plan == "everything"}
 	}
 	return all
 }

@@ -118,9 +118,8 @@ func (s *transcript) of(line string) map[string]any {
 	return map[string]any{"steps": s.Steps, "answers": s.Answers, "heard": s.Heard}
 }
 
-// once forgets how often and in which order the server's messages came: one
-// that is reached over HTTP tells all its clients of a change that one of them
-// makes, and npm's everything server repeats itself, without anything between.
+// once forgets how often and in which order the server's messages came: npm's
+// everything server repeats itself over HTTP, without anything between.
 func (s *transcript) once() {
 	for method, all := range s.Heard {
 		kept := map[string]any{}
