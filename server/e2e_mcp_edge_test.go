@@ -18,7 +18,9 @@ import (
 
 func TestAnAddressDoesNotKeepAllOthersOut(t *testing.T) {
 	t.Parallel()
-	g := start(t, map[string]any{"maxConnectionsPerAddress": 4, "publicRateLimit": 3})
+	g := start(t, map[string]any{"maxConnectionsPerAddress": 4})
+	g.configure(config(t, map[string]any{"maxConnectionsPerAddress": 4, "publicRateLimit": 3})) // whether it is ready was asked more often
+	g.do("POST", "/config/reload", nil, nil, http.StatusOK)
 	k := g.key(nil)
 	http.DefaultClient.CloseIdleConnections()
 	dial := func() net.Conn {

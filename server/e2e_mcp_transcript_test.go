@@ -36,6 +36,8 @@ func (s *transcript) settle() {
 			s.Heard[method][i] = s.value(s.Heard[method][i])
 		}
 	}
+	// What a server logs of things that it does side by side comes in any order.
+	slices.SortFunc(s.Heard["notifications/message"], func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	s.afterCancel()
 }
 

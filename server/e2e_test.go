@@ -54,8 +54,26 @@ type gateway struct {
 	port string
 	url  string
 	cmd  *exec.Cmd
-	log  bytes.Buffer
+	log  logged
 	done chan error
+}
+
+// logged is what a gateway has logged so far.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // config is a configuration with the fake server; more adds settings.
