@@ -84,11 +84,18 @@ func TestAKillDuringAnOfflineCommandLosesNothing(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s", dir, code, out)
 		}
 	}
+	tries := 0
 	g.killed(func() { // half a backup has not the name of one
-		if _, err := os.Stat(filepath.Join(g.dir, "b")); err == nil {
-			t.Error("a backup that was killed is there")
-			_ = os.Remove(filepath.Join(g.dir, "b"))
+		if _, err := os.Stat(filepath.Join(g.dir, "b")); err != nil {
+			return
 		}
+		tries++
+		from := fmt.Sprint("of-killed-", tries)
+		if out, code := g.command("restore", "--from", "b", "--state-dir", from); code != 0 {
+			t.Errorf("a backup that was killed is there, and not whole: exit %d\n%s", code, out)
+		}
+		well(from)
+		_ = os.Remove(filepath.Join(g.dir, "b"))
 	}, "backup", "--state-dir", "state", "--to", "b")
 	g.killed(func() {
 		if out, code := g.command("doctor", "--state-dir", "again"); code == 0 && !strings.Contains(out, fmt.Sprintf(" %d entries", topUps)) {
