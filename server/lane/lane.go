@@ -10,6 +10,7 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,7 +37,8 @@ type Lane struct {
 	accept net.Listener
 }
 
-// Serve takes connections until Shutdown, or until the listener breaks.
+// Serve takes connections until Shutdown, when it returns http.ErrServerClosed,
+// or until the listener breaks.
 func (l *Lane) Serve(from net.Listener) error {
 	l.mu.Lock()
 	l.conns, l.accept = map[*conn]struct{}{}, from
@@ -56,6 +58,9 @@ func (l *Lane) Serve(from net.Listener) error {
 		}
 		_ = l.others.Close()
 		if rest := <-served; l.ending.Load() {
+			if errors.Is(rest, net.ErrClosed) { // its listener ended before it was told to
+				return http.ErrServerClosed
+			}
 			return rest
 		}
 		return err

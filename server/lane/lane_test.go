@@ -53,7 +53,9 @@ func patient(t *testing.T, alone bool, idle time.Duration, h http.HandlerFunc) (
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = l.Shutdown(ctx)
-		<-done
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("after a shutdown it says %v", err)
+		}
 	})
 	return listener.Addr().String(), l
 }
