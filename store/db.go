@@ -100,8 +100,10 @@ func Open(dir string, o Options) (*DB, error) {
 		}
 	}
 	d := &DB{bolt: db, opts: options, path: path, now: o.Now, fault: o.Fault, doubt: o.Doubt, wal: wal{path: walPath(path)}}
-	if err := errors.Join(d.recover(db), d.migrate()); err != nil {
-		return nil, errors.Join(err, db.Close())
+	for _, step := range []func() error{d.known, func() error { return d.recover(db) }, d.migrate} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 	}
 	return d, nil
 }
@@ -138,19 +140,25 @@ func initialMap() int {
 	return 16 << 30
 }
 
+// known refuses the file of a newer program before anything is written to it.
+func (d *DB) known() error {
+	tx, err := d.reader()
+	if err != nil {
+		return err
+	}
+	have, _ := binary.Uvarint((&Snapshot{tx: tx}).Get("meta", []byte("format")))
+	if err := tx.Rollback(); err != nil {
+		return err
+	}
+	if have > format {
+		return fmt.Errorf("%s: %w: its format is %d, this program knows %d; use the newer program", d.path, ErrTooNew, have, format)
+	}
+	return nil
+}
+
 // migrate brings the file to this program's format.
 func (d *DB) migrate() error {
-	return d.Update(func(tx *Tx) error {
-		raw := tx.Get("meta", []byte("format"))
-		have := uint64(0)
-		if raw != nil {
-			have, _ = binary.Uvarint(raw)
-		}
-		if have > format {
-			return fmt.Errorf("%s: %w: its format is %d, this program knows %d; use the newer program", d.path, ErrTooNew, have, format)
-		}
-		return tx.Put("meta", []byte("format"), binary.AppendUvarint(nil, format))
-	})
+	return d.Update(func(tx *Tx) error { return tx.Put("meta", []byte("format"), binary.AppendUvarint(nil, format)) })
 }
 
 // Path is the file's path.
