@@ -278,7 +278,7 @@ func (d *DB) Update(fn func(*Tx) error) error {
 // Log is Update for what commits often: it waits for the disk once, for the
 // write-ahead log, and the database has it later. fn may Get, Put, Append and
 // Delete; it sees all that was committed before. Only one goroutine at a time
-// may commit.
+// may Log, and an Update beside it must not write the same keys.
 func (d *DB) Log(fn func(*Tx) error) error {
 	r := newRecord()
 	if err := fn(&Tx{Snapshot: Snapshot{logs: d, record: r}, db: d}); err != nil {
