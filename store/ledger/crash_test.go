@@ -56,12 +56,12 @@ func TestNothingAcknowledgedIsLostInACrash(t *testing.T) {
 	ids := r.fill(t, 5)
 	x := &crashes{acked: map[string]pricing.Credits{}}
 	var commits atomic.Int64
-	r.fault = func() error {
+	r.fault.set(func() error {
 		if n := commits.Add(1); n%every == 0 && n < 12*every {
 			x.at(t, r, filepath.Join(base, fmt.Sprint("crash", n)))
 		}
 		return nil
-	}
+	})
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Add(1)
@@ -85,7 +85,7 @@ func TestNothingAcknowledgedIsLostInACrash(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	r.fault = nil
+	r.fault.set(nil)
 	replays(t, r)
 	r.close(t)
 	if len(x.copies) == 0 {
@@ -152,12 +152,12 @@ func TestAFullDiskServesNothingUncharged(t *testing.T) {
 	}
 	var full atomic.Bool
 	full.Store(true)
-	r.fault = func() error {
+	r.fault.set(func() error {
 		if full.Load() {
 			return errFull
 		}
 		return nil
-	}
+	})
 	late := r.call("late", "key_a", "plain")
 	if err := r.Reserve(late); err != nil {
 		t.Fatal(err)
@@ -227,12 +227,12 @@ func TestACommitThatFailedButHappenedIsGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	var once atomic.Bool
-	r.doubt = func() error {
+	r.doubt.set(func() error {
 		if once.CompareAndSwap(false, true) {
 			return errFull
 		}
 		return nil
-	}
+	})
 	c.Outcome = pricing.OK
 	if err := r.Wait(context.Background(), r.Settle(c).Seq); !errors.Is(err, ledger.ErrUnavailable) {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,8 +31,8 @@ type rig struct {
 	dir    string
 	clock  *clock.Hands
 	sheet  *pricing.Sheet
-	fault  func() error // asked before every commit
-	doubt  func() error // asked after every commit
+	fault  hook // asked before every commit
+	doubt  hook // asked after every commit
 	sweep  time.Duration
 	tables []store.Proved
 }
@@ -45,6 +46,27 @@ func flat() *pricing.Sheet {
 		"dear": {PerCall: 5}, "free": {}, "out": {PerCall: 1, PerKBOut: 1}}, true)
 }
 
+// hook is a function that a test sets while the writer asks it.
+type hook struct {
+	mu sync.Mutex
+	fn func() error
+}
+
+func (h *hook) set(fn func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fn = fn
+}
+
+func (h *hook) ask() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fn == nil {
+		return nil
+	}
+	return h.fn()
+}
+
 func newRig(t tester, dir string) *rig {
 	t.Helper()
 	r := &rig{dir: dir, clock: clock.At(noon), sheet: flat()}
@@ -54,15 +76,7 @@ func newRig(t tester, dir string) *rig {
 
 func (r *rig) open(t tester) {
 	t.Helper()
-	ask := func(fn *func() error) func() error {
-		return func() error {
-			if *fn != nil {
-				return (*fn)()
-			}
-			return nil
-		}
-	}
-	db, err := store.Open(r.dir, store.Options{Now: time.Now, Fault: ask(&r.fault), Doubt: ask(&r.doubt)})
+	db, err := store.Open(r.dir, store.Options{Now: time.Now, Fault: r.fault.ask, Doubt: r.doubt.ask})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,16 +90,16 @@ func TestATrimMayBeInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			left := n
-			r.fault = func() error {
+			r.fault.set(func() error {
 				if left--; left == -1 {
 					return errors.New("interrupted")
 				}
 				return nil
-			}
+			})
 			want := r.Key("key_1")
 			_, err := r.Trim(context.Background(), r.Journal().Last(), "test")
 			_ = err // after the last transaction nothing is interrupted
-			r.fault = nil
+			r.fault.set(nil)
 			r.close(t)
 			r.open(t)
 			if got := r.Key("key_1"); got != want {
