@@ -109,8 +109,10 @@ func (p *reply) streaming() bool {
 func (p *reply) end(res *Message, status int) {
 	p.mu.Lock()
 	if p.written == nil && (prefersJSON(p.r) || status != http.StatusOK || !takesStreams(p.r)) {
+		w := p.w
+		p.w = nil // what comes too late goes aside, and never into another request's answer
 		p.mu.Unlock()
-		p.e.writeLong(p.w, status, res.Append(nil))
+		p.e.writeLong(w, status, res.Append(nil))
 		return
 	}
 	p.begin()
