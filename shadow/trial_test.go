@@ -83,7 +83,7 @@ func TestDemandIsFittedOverThePricesThatWerePaid(t *testing.T) {
 	t.Parallel()
 	r, c := canary(t, 40)
 	r.market(t, 1, c, .5)
-	if got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")).Levels; got == nil || got.Elasticity != nil || !strings.Contains(got.Refused, "4 are needed") {
+	if got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")).Levels; got == nil || got.Elasticity != nil || !strings.Contains(got.Refused, "takes 4 whole days") {
 		t.Errorf("after a day: %+v", got)
 	}
 	r.market(t, 6, c, .5)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -21,40 +21,47 @@ type Cell struct {
 type DemandFit struct {
 	Elasticity Interval
 	Dispersion float64 // variance of a count over its mean; 1 for pure chance
+	Freedom    float64 // degrees of freedom of the interval: units that carry it
 }
 
 const (
-	fewestMoved = 10   // units that were seen at more than one price
+	fewestMoved = 6    // units that were seen at more than one price
+	leastFree   = 2    // degrees of freedom
 	tooAlike    = 1e-3 // of a price's variation must be left when units and days are taken out
-	mostRounds  = 500
+	mostRounds  = 100
+	mostHalved  = 40
 )
 
 // FitDemand fits the model by quasi-likelihood. Units and days have effects of
 // their own, so only what a unit does at different prices counts, against the
-// others on the same days. The interval is robust: a unit's days may hang
-// together, counts may vary more than chance. The error says what is missing.
+// others on the same days.
+//
+// The unit is a cluster: its days may hang together and its counts may vary
+// more than chance. The variance is the jackknife's by unit (CR3, by one step of
+// the fit without the unit), the quantile Student's with as many degrees of
+// freedom as units carry the slope (Satterthwaite, after Bell and McCaffrey).
+// The error says what is missing.
 func FitDemand(cells []Cell, units, days int) (*DemandFit, error) {
 	if moved := moved(cells, units); moved < fewestMoved {
-		return nil, fmt.Errorf("%d keys were seen at more than one price; %d are needed", moved, fewestMoved)
+		return nil, fmt.Errorf("%d keys have paid more than one price since the candidate's start; it takes %d, because a key is compared with itself", moved, fewestMoved)
 	}
 	f := newFit(cells, units, days)
-	if len(f.cells) == 0 {
+	if len(f.units) == 0 {
 		return nil, errors.New("nobody called")
 	}
 	if price, ok := unused(cells); ok {
 		return nil, fmt.Errorf("nobody called at a price of %.4g: no elasticity fits", price)
 	}
+	at := f.look(f.beta)
 	for range mostRounds {
-		f.level()
-		step, information := f.score()
-		if information <= tooAlike*f.variation() {
+		step, ok := at.step()
+		if !ok || at.alike() {
 			return nil, errors.New("prices changed for all keys at the same time: what the day did and what the price did cannot be told apart")
 		}
-		step = max(-1, min(1, step/information))
-		f.slope += step
-		if math.Abs(step) < 1e-9 {
-			return f.result(information), nil
+		if mat.Norm(step, math.Inf(1)) < 1e-8 {
+			return f.result(at)
 		}
+		at = f.climb(at, step)
 	}
 	return nil, errors.New("no elasticity fits: demand at one of the prices is next to nothing")
 }
@@ -88,135 +95,203 @@ func unused(cells []Cell) (price float64, ok bool) {
 	return 0, false
 }
 
-// fit is a Poisson regression with two sets of effects, which have closed forms
-// each, so that a hundred thousand of them need no matrix.
+// fit is the regression with the effects of units taken out: given how much a
+// unit calls in all, its days are a multinomial of the days' effects and the
+// prices. What is left to find are the days, the first of which is 0, and the
+// slope, which is last.
 type fit struct {
-	cells      []Cell
-	x          []float64 // ln price
-	unit, day  []float64 // effects
-	mean       []float64 // by cell
-	rest       []float64 // of x, without what units and days explain
-	slope      float64
-	units, all int
+	units [][]point
+	beta  *mat.VecDense
+	cells int
+}
+
+type point struct {
+	day   int // its place in beta; -1: the first
+	x     float64
+	count float64
 }
 
 // newFit leaves out units and days on which nothing was counted: they say
 // nothing.
 func newFit(cells []Cell, units, days int) *fit {
-	f := &fit{unit: make([]float64, units), day: make([]float64, days)}
 	of, on := make([]float64, units), make([]float64, days)
 	for _, c := range cells {
 		of[c.Unit] += c.Count
 		on[c.Day] += c.Count
 	}
+	places, next := make([]int, days), -1
+	for d, n := range on {
+		if n > 0 {
+			places[d] = next
+			next++
+		}
+	}
+	f := &fit{beta: mat.NewVecDense(max(next, 0)+1, nil)}
+	by := make([][]point, units)
 	for _, c := range cells {
 		if of[c.Unit] > 0 && on[c.Day] > 0 {
-			f.cells = append(f.cells, c)
-			f.x = append(f.x, math.Log(c.Price))
+			by[c.Unit] = append(by[c.Unit], point{places[c.Day], math.Log(c.Price), c.Count})
+			f.cells++
 		}
 	}
-	for _, n := range of {
-		if n > 0 {
-			f.units++
+	for _, points := range by {
+		if points != nil {
+			f.units = append(f.units, points)
 		}
 	}
-	for _, n := range on {
-		if n > 0 {
-			f.all++
-		}
-	}
-	f.mean, f.rest = make([]float64, len(f.cells)), make([]float64, len(f.cells))
 	return f
 }
 
-// level lets the effects agree with what was counted, by turns, until they do.
-func (f *fit) level() {
-	counted, expected := make([]float64, max(len(f.unit), len(f.day))), make([]float64, max(len(f.unit), len(f.day)))
-	turn := func(effect []float64, of func(*Cell) int) (moved float64) {
-		clear(counted)
-		clear(expected)
-		for i := range f.cells {
-			c := &f.cells[i]
-			counted[of(c)] += c.Count
-			expected[of(c)] += math.Exp(f.unit[c.Unit] + f.day[c.Day] + f.slope*f.x[i])
-		}
-		for n := range effect {
-			if expected[n] > 0 {
-				by := math.Log(counted[n] / expected[n])
-				effect[n] += by
-				moved = max(moved, math.Abs(by))
-			}
-		}
-		return moved
-	}
-	for range mostRounds {
-		moved := turn(f.unit, func(c *Cell) int { return c.Unit })
-		if moved = max(moved, turn(f.day, func(c *Cell) int { return c.Day })); moved < 1e-10 {
-			break
-		}
-	}
-	for i, c := range f.cells {
-		f.mean[i] = math.Exp(f.unit[c.Unit] + f.day[c.Day] + f.slope*f.x[i])
-	}
+// view is the likelihood about one place.
+type view struct {
+	f          *fit
+	beta       *mat.VecDense
+	likelihood float64
+	score      *mat.VecDense
+	info       *mat.SymDense
+	chol       mat.Cholesky
+	spread     float64 // of ln price within units, as info weighs it
 }
 
-// score is the slope's score and information, the effects taken out.
-func (f *fit) score() (score, information float64) {
-	copy(f.rest, f.x)
-	weight, sum := make([]float64, max(len(f.unit), len(f.day))), make([]float64, max(len(f.unit), len(f.day)))
-	out := func(of func(*Cell) int) (moved float64) {
-		clear(weight)
-		clear(sum)
-		for i := range f.cells {
-			n := of(&f.cells[i])
-			weight[n] += f.mean[i]
-			sum[n] += f.mean[i] * f.rest[i]
-		}
-		for i := range f.cells {
-			if n := of(&f.cells[i]); weight[n] > 0 {
-				f.rest[i] -= sum[n] / weight[n]
-				moved = max(moved, math.Abs(sum[n]/weight[n]))
-			}
-		}
-		return moved
+func (f *fit) look(beta *mat.VecDense) *view {
+	n := beta.Len()
+	v := &view{f: f, beta: beta, score: mat.NewVecDense(n, nil), info: mat.NewSymDense(n, nil)}
+	for _, points := range f.units {
+		v.likelihood += f.add(points, beta, v.score, v.info)
 	}
-	for range mostRounds {
-		moved := out(func(c *Cell) int { return c.Unit })
-		if max(moved, out(func(c *Cell) int { return c.Day })) < 1e-10 {
-			break
-		}
-	}
-	for i, c := range f.cells {
-		score += f.rest[i] * (c.Count - f.mean[i])
-		information += f.mean[i] * f.rest[i] * f.rest[i]
-	}
-	return score, information
-}
-
-// variation is how much prices vary in all, as score weighs it.
-func (f *fit) variation() float64 {
-	middle := floats.Dot(f.mean, f.x) / floats.Sum(f.mean)
-	v := 0.0
-	for i, x := range f.x {
-		v += f.mean[i] * (x - middle) * (x - middle)
-	}
+	v.spread = v.info.At(n-1, n-1)
 	return v
 }
 
-// result gives the slope with its interval: the scores of units are as far apart
-// as if each had been left out of the fit, and count as many as carry weight.
-func (f *fit) result(information float64) *DemandFit {
-	scores, carries, pearson := make([]float64, len(f.unit)), make([]float64, len(f.unit)), 0.0
-	for i, c := range f.cells {
-		d := c.Count - f.mean[i]
-		scores[c.Unit] += f.rest[i] * d
-		carries[c.Unit] += f.mean[i] * f.rest[i] * f.rest[i] / information
-		pearson += d * d / f.mean[i]
+// means are what a unit's days are expected to count, and the logarithm of the
+// chance of what they did.
+func means(points []point, beta *mat.VecDense) (mean []float64, chance float64) {
+	mean = make([]float64, len(points))
+	total, sum, most := 0.0, 0.0, math.Inf(-1)
+	slope := beta.AtVec(beta.Len() - 1)
+	for i, p := range points {
+		if mean[i] = slope * p.x; p.day >= 0 {
+			mean[i] += beta.AtVec(p.day)
+		}
+		most = max(most, mean[i])
+		total += p.count
+		chance += p.count * mean[i]
 	}
-	for u, part := range carries {
-		scores[u] /= max(tooAlike, 1-part)
+	for i := range mean {
+		mean[i] = math.Exp(mean[i] - most)
+		sum += mean[i]
 	}
-	sd := floats.Norm(scores, 2) / information
-	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: max(1, 1/floats.Dot(carries, carries)-1)}.Quantile(.975) * sd
-	return &DemandFit{Elasticity: Interval{f.slope, f.slope - half, f.slope + half}, Dispersion: pearson / float64(max(1, len(f.cells)-f.units-f.all))}
+	for i := range mean {
+		mean[i] *= total / sum
+	}
+	return mean, chance - total*(most+math.Log(sum))
+}
+
+// add adds a unit's score and information.
+func (f *fit) add(points []point, beta, score *mat.VecDense, info *mat.SymDense) float64 {
+	mean, chance := means(points, beta)
+	last := beta.Len() - 1
+	put := func(i, j int, by float64) { info.SetSym(i, j, info.At(i, j)+by) }
+	middle, total := mat.NewVecDense(last+1, nil), 0.0
+	for i, p := range points {
+		rest := p.count - mean[i]
+		score.SetVec(last, score.AtVec(last)+p.x*rest)
+		middle.SetVec(last, middle.AtVec(last)+p.x*mean[i])
+		put(last, last, p.x*p.x*mean[i])
+		total += mean[i]
+		if p.day >= 0 {
+			score.SetVec(p.day, score.AtVec(p.day)+rest)
+			middle.SetVec(p.day, middle.AtVec(p.day)+mean[i])
+			put(p.day, p.day, mean[i])
+			put(p.day, last, p.x*mean[i])
+		}
+	}
+	info.SymRankOne(info, -1/total, middle)
+	return chance
+}
+
+// step is Newton's.
+func (v *view) step() (*mat.VecDense, bool) {
+	step := mat.NewVecDense(v.beta.Len(), nil)
+	if !v.chol.Factorize(v.info) || v.chol.SolveVecTo(step, v.score) != nil {
+		return nil, false
+	}
+	return step, true
+}
+
+// alike says whether days explain the prices.
+func (v *view) alike() bool { return 1/v.variance() <= tooAlike*v.spread }
+
+// variance is the slope's, if counts varied as chance does.
+func (v *view) variance() float64 { return v.direction().AtVec(v.beta.Len() - 1) }
+
+// direction is the column of the slope in the inverse of the information.
+func (v *view) direction() *mat.VecDense {
+	n := v.beta.Len()
+	unit, out := mat.NewVecDense(n, nil), mat.NewVecDense(n, nil)
+	unit.SetVec(n-1, 1)
+	if v.chol.SolveVecTo(out, unit) != nil {
+		out.SetVec(n-1, math.Inf(1))
+	}
+	return out
+}
+
+// climb goes a step, or as much of it as leads up.
+func (f *fit) climb(from *view, step *mat.VecDense) *view {
+	for range mostHalved {
+		to := mat.NewVecDense(step.Len(), nil)
+		to.AddVec(from.beta, step)
+		if next := f.look(to); next.likelihood >= from.likelihood-1e-9*math.Abs(from.likelihood) {
+			return next
+		}
+		step.ScaleVec(.5, step)
+	}
+	return from
+}
+
+// result gives the slope with its interval.
+func (f *fit) result(at *view) (*DemandFit, error) {
+	n := at.beta.Len()
+	way, information := at.direction(), 1/at.variance()
+	variance, pearson, weights, squares := 0.0, 0.0, 0.0, 0.0
+	own, score := mat.NewSymDense(n, nil), mat.NewVecDense(n, nil)
+	for _, points := range f.units {
+		own.Zero()
+		score.Zero()
+		f.add(points, at.beta, score, own)
+		// What the unit adds to the slope's information, days taken out, and how
+		// much less sure the slope is without it.
+		part := mat.Inner(way, own, way) * information
+		weight := part / max(tooAlike, 1-part)
+		weights, squares = weights+weight, squares+weight*weight
+		mean, _ := means(points, at.beta)
+		for i, p := range points {
+			pearson += (p.count - mean[i]) * (p.count - mean[i]) / mean[i]
+		}
+		moves, ok := without(at.info, own, score)
+		if !ok {
+			return nil, errors.New("without one of the keys nothing could be said: more keys that have paid more than one price are needed")
+		}
+		variance += moves * moves
+	}
+	free := weights*weights/squares - 1
+	if free < leastFree {
+		return nil, fmt.Errorf("nearly all of the calls that tell are of %.0f keys; at least %d keys of about that size are needed", math.Ceil(free+1), leastFree+1)
+	}
+	slope := at.beta.AtVec(n - 1)
+	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: free}.Quantile(.975) * math.Sqrt(variance)
+	return &DemandFit{Elasticity: Interval{slope, slope - half, slope + half}, Freedom: free,
+		Dispersion: pearson / float64(max(1, f.cells-len(f.units)-n))}, nil
+}
+
+// without is how far the slope moves when a unit is left out of the fit. It
+// uses up own.
+func without(info, own *mat.SymDense, score *mat.VecDense) (float64, bool) {
+	own.ScaleSym(-1, own)
+	own.AddSym(info, own)
+	var chol mat.Cholesky
+	if !chol.Factorize(own) || chol.SolveVecTo(score, score) != nil {
+		return 0, false
+	}
+	return score.AtVec(score.Len() - 1), true
 }
