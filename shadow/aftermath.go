@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 )
 
@@ -41,7 +42,7 @@ func (l *Lab) charging(w *walker, pairs map[string]*tracked, m mark, e *journal.
 	if err != nil {
 		return fmt.Errorf("experiment %s: %w", m.Name, err)
 	}
-	t := &tracked{mark: mark{Name: name, Candidate: m.Live, Live: m.Candidate}, from: e.At, pair: w.begin(old, NewTally(e.At, to))}
+	t := &tracked{mark: mark{Name: name, Candidate: m.Live, Live: m.Candidate}, from: e.At, pair: w.begin(old, tally.New(tally.Window{From: e.At, To: to}))}
 	pairs[name] = t
 	return nil
 }
@@ -58,9 +59,9 @@ func since(t *tracked) *Since {
 	if t == nil {
 		return nil
 	}
-	tally := t.pair.tally
-	live, old := tally.Sides[0].Collectable(), tally.Sides[1].Collectable()
-	return &Since{From: t.from, Attempts: tally.Attempts, Credits: live, Before: old, Change: live - old, Denied: tally.Sides[0].Denied - tally.Sides[1].Denied}
+	counts := t.pair.tally
+	live, old := counts.Sides[0].Collectable(), counts.Sides[1].Collectable()
+	return &Since{From: t.from, Attempts: counts.Attempts, Credits: live, Before: old, Change: live - old, Denied: counts.Sides[0].Denied - counts.Sides[1].Denied}
 }
 
 // experimentOf is the experiment of a report's name.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"paygate/shadow/tally"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -49,8 +50,8 @@ type savedPair struct {
 	Running        bool
 	Stages         []TrialStage
 	Ended          *time.Time
-	Live, Cand     []byte // scenarios; no live: it is as reality
-	Tally          *Tally // but for its keys
+	Live, Cand     []byte       // scenarios; no live: it is as reality
+	Tally          *tally.Tally // but for its keys
 	ByKey          []byte
 	Plans          *planner
 	Topped         topUps // by the live prices
@@ -79,15 +80,13 @@ func encode(w *walker, pairs map[string]*tracked, counted bool) (pieces, error) 
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		t := pairs[name]
 		p := t.pair
-		var tally *Tally
+		var counts *tally.Tally
 		var keys []byte
 		if counted {
-			most := *p.tally
-			most.Keys = nil
-			tally, keys = &most, saveKeys(p.tally.Keys)
+			counts, keys = p.tally.Pack()
 		}
 		err = errors.Join(err, to.Encode(savedPair{Mark: t.mark, From: t.from, Stages: t.stages, Ended: t.ended, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
-			Tally: tally, ByKey: keys, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()}))
+			Tally: counts, ByKey: keys, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()}))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
@@ -117,14 +116,14 @@ func (l *Lab) decode(raw pieces, window *Window) (*walker, map[string]*tracked, 
 			return nil, nil, fmt.Errorf("checkpoint: %w", err)
 		}
 		if window == nil {
-			if s.Tally.Keys, err = loadKeys(s.ByKey); err != nil {
-				return nil, nil, err
+			if err = s.Tally.Unpack(s.ByKey); err != nil {
+				return nil, nil, fmt.Errorf("checkpoint: %w", err)
 			}
 		} else {
 			if window.From.After(s.From) {
 				s.From = window.From
 			}
-			s.Tally = NewTally(s.From, window.To)
+			s.Tally = tally.New(tally.Window{From: s.From, To: window.To})
 		}
 		p, err := l.pairOf(w, s)
 		if err != nil {
@@ -165,7 +164,6 @@ func (l *Lab) pairOf(w *walker, s savedPair) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Tally.ready()
 	p := w.pair(sheet, s.Tally)
 	p.paid[0], p.paid[1], p.real = s.PaidLive.amounts(), s.Paid.amounts(), s.Real.amounts()
 	p.plans = newPlanner(sheet, p.judgedBy, s.Plans.Granted)

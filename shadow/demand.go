@@ -59,7 +59,7 @@ type market struct {
 	cost         float64 // of all its calls
 }
 
-func (t *Tally) markets() []market {
+func (t counted) markets() []market {
 	var out []market
 	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
 		tool := t.Tools[name]
@@ -78,7 +78,7 @@ func (m *market) volume(elasticity float64) float64 {
 	return math.Pow(m.p1/m.p0, elasticity)
 }
 
-func (t *Tally) demand() Demand {
+func (t counted) demand() Demand {
 	all := t.markets()
 	d := Demand{Sensitivity: []Sensitivity{}, Tornado: tornado(all)}
 	for _, e := range elasticities {

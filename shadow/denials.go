@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 )
 
 // Leak is what a side's denied calls would have cost, by the first reason why
@@ -18,7 +19,7 @@ type Leak struct {
 	Candidate pricing.Credits `json:"candidate"`
 }
 
-func (t *Tally) leakage() []Leak {
+func (t counted) leakage() []Leak {
 	out := []Leak{}
 	for reason, n := range t.Leaks {
 		out = append(out, Leak{reason, n[0], n[1]})
@@ -51,8 +52,8 @@ const (
 	mostHours  = 90 * 24
 )
 
-func (t *Tally) timeline(name func(string) string) Timeline {
-	var keys []*KeyTally
+func (t counted) timeline(name func(string) string) Timeline {
+	var keys []*tally.Key
 	first, last := int64(0), int64(0)
 	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
 		k := t.Keys[id]
@@ -74,7 +75,7 @@ func (t *Tally) timeline(name func(string) string) Timeline {
 	from := time.Unix(first*3600, 0).UTC()
 	out.From, out.Hours = &from, int(last-first+1)
 	out.Total = make([]int, out.Hours)
-	slices.SortStableFunc(keys, func(a, b *KeyTally) int { return cmp.Compare(b.Denied, a.Denied) })
+	slices.SortStableFunc(keys, func(a, b *tally.Key) int { return cmp.Compare(b.Denied, a.Denied) })
 	for i, k := range keys {
 		strip := make([]int, out.Hours)
 		for _, h := range k.Hours {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store"
 )
 
@@ -47,7 +48,7 @@ func EffectOf(ctx context.Context, db *store.DB, sheetOf SheetOf, staged *pricin
 	if err != nil {
 		return nil, err
 	}
-	t := NewTally(from, to.Add(time.Millisecond))
+	t := tally.New(tally.Window{From: from, To: to.Add(time.Millisecond)})
 	w.before = func(at time.Time) bool { return !at.Before(from) }
 	w.onset = func() error {
 		w.begin(staged, t)

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 )
 
 // ProjectBills makes the projected part of bills that keys would have.
 func ProjectBills(live, cand []pricing.Credits, id func(int) string) Projected {
-	t := &Tally{Keys: map[string]*KeyTally{}, Tools: map[string]*ToolTally{}}
+	t := counted{tally.New(tally.Window{})}
 	for i := range live {
-		t.Keys[id(i)] = &KeyTally{Paid: [2]pricing.Credits{live[i], cand[i]}}
+		t.Keys[id(i)] = &tally.Key{Paid: [2]pricing.Credits{live[i], cand[i]}}
 	}
 	return t.project()
 }

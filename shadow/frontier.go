@@ -17,7 +17,7 @@ type Point struct {
 	Dominated   bool            `json:"dominated"`
 }
 
-func (t *Tally) point(m mark, dollar pricing.Credits) Point {
+func (t counted) point(m mark, dollar pricing.Credits) Point {
 	p := Point{Name: m.Name, Candidate: m.Candidate, Attempts: t.Attempts, Live: t.Sides[0].Collectable(), Collectable: t.Sides[1].Collectable(),
 		Shock: t.bills(dollar).Shock}
 	if t.Attempts > 0 {
@@ -31,7 +31,7 @@ func (t *Tally) point(m mark, dollar pricing.Credits) Point {
 }
 
 // livePoint is where the live prices lie.
-func (t *Tally) livePoint() Point {
+func (t counted) livePoint() Point {
 	p := Point{Name: "live", Attempts: t.Attempts, Live: t.Sides[0].Collectable(), Collectable: t.Sides[0].Collectable()}
 	p.Margin = p.Collectable
 	for _, tool := range t.Tools {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -149,7 +150,7 @@ func (l *Lab) enter(w *walker, pairs map[string]*tracked, window Window, m mark,
 	if window.From.After(at) {
 		at = window.From
 	}
-	pairs[m.Name] = &tracked{mark: m, from: at, pair: w.begin(sheet, NewTally(at, window.To))}
+	pairs[m.Name] = &tracked{mark: m, from: at, pair: w.begin(sheet, tally.New(tally.Window{From: at, To: window.To}))}
 	return nil
 }
 
@@ -194,8 +195,8 @@ func (t *tracked) stage(e *journal.Event, m mark) {
 	}
 }
 
-// Window bounds a report; zero times do not.
-type Window struct{ From, To time.Time }
+// Window is the stretch of time that a report is of.
+type Window = tally.Window
 
 // Report is what an experiment's candidate would have meant so far. It waits
 // until everything that has been answered is in.
@@ -248,12 +249,12 @@ func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, na
 		return nil, err
 	}
 	l.fill(r, w, t.pair, sheet)
-	points := []Point{t.pair.tally.livePoint()}
+	points := []Point{counted{t.pair.tally}.livePoint()}
 	for _, other := range slices.Sorted(maps.Keys(pairs)) {
 		if other != name && experimentOf(other) != other {
 			continue
 		}
-		points = append(points, pairs[other].pair.tally.point(pairs[other].mark, dollar(sheet)))
+		points = append(points, counted{pairs[other].pair.tally}.point(pairs[other].mark, dollar(sheet)))
 	}
 	r.Frontier = frontier(points)
 	if len(t.stages) > 0 {
@@ -272,7 +273,7 @@ func dollar(sheet *pricing.Sheet) pricing.Credits {
 
 // fill makes all figures of a report.
 func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
-	t := p.tally
+	t := counted{p.tally}
 	r.Demo = l.o.Demo
 	r.Seed, r.Version, r.LogDigest, r.LastSeq, r.SelfDifference = Seed, l.o.Version, w.digest, w.last, w.differs
 	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.coverage(), t.grade()
@@ -295,7 +296,7 @@ func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	r.Guardrails = guardrails(r)
 }
 
-func (t *Tally) coverage() float64 {
+func (t counted) coverage() float64 {
 	if t.Attempts == 0 {
 		return 1
 	}
@@ -303,7 +304,7 @@ func (t *Tally) coverage() float64 {
 }
 
 // grade says how much the live prices have censored what was asked for.
-func (t *Tally) grade() string {
+func (t counted) grade() string {
 	switch {
 	case t.Attempts == 0:
 		return "C"
@@ -330,7 +331,7 @@ func (l *Lab) Verify(ctx context.Context, raw []byte) (*Verified, error) {
 	if was.WhatIf != nil {
 		return nil, badInput("a replay's report is verified by replaying it")
 	}
-	now, err := l.again(ctx, was.Name, Window{was.From, was.To}, was.LastSeq)
+	now, err := l.again(ctx, was.Name, Window{From: was.From, To: was.To}, was.LastSeq)
 	if err != nil {
 		return nil, err
 	}

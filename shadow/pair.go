@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -15,18 +16,21 @@ type pair struct {
 	cand   *ledger.Scenario
 	plans  *planner
 	topped topUps // by the live prices, in shadow mode
-	tally  *Tally
+	tally  *tally.Tally
 	paid   [2]amounts // by number, what calls were charged by the live prices and by the candidate
 	real   amounts    // what they were charged in reality
 	then   past       // the sheets that calls were judged by
 	err    error
 	policy *policy
 	at     time.Time // of the act that is lived through
+
+	watch func(c *journal.Call, live, cand *ledger.Verdict) // sees every call that counts; may be nil
+	each  func(e *journal.Event, price pricing.Credits)     // sees every call that ended, with the candidate's price; may be nil
 }
 
 // begin adds a candidate to the walk. Its wallets and those of the live prices
 // begin as reality's are at this moment.
-func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
+func (w *walker) begin(sheet *pricing.Sheet, t *tally.Tally) *pair {
 	p := w.pair(sheet, t)
 	p.plans = newPlanner(sheet, p.judgedBy, w.grants)
 	p.take(w.real.Fork(p.candidate))
@@ -37,7 +41,7 @@ func (w *walker) begin(sheet *pricing.Sheet, t *Tally) *pair {
 	return p
 }
 
-func (w *walker) pair(sheet *pricing.Sheet, t *Tally) *pair {
+func (w *walker) pair(sheet *pricing.Sheet, t *tally.Tally) *pair {
 	return &pair{sheet: sheet, tally: t, then: newPast(w.past.sheetOf), topped: topUps{}}
 }
 
@@ -71,7 +75,7 @@ func (p *pair) owns(s *ledger.Scenario) {
 func (p *pair) share(side int) func(uint64, pricing.Credits) pricing.Credits {
 	return func(seq uint64, amount pricing.Credits) pricing.Credits {
 		n := part(p.paid[side].get(seq), amount, p.real.get(seq))
-		p.tally.refund(side, n, p.at)
+		p.tally.Refund(side, n, p.at)
 		return n
 	}
 }
@@ -98,7 +102,7 @@ func (p *pair) act(s *step, live []ledger.Verdict) {
 	if p.live != nil {
 		live = p.live.Act(a)
 	} else if seq, amount, ok := ledger.RefundOf(a.Event); ok && p.real.get(seq) > 0 {
-		p.tally.refund(0, amount, p.at)
+		p.tally.Refund(0, amount, p.at)
 	}
 	other := p.cand.Act(a)
 	for i := range other {
@@ -118,25 +122,20 @@ func (p *pair) act(s *step, live []ledger.Verdict) {
 			key, tool = s.key, s.tool
 			p.ended(e, &live[i], v)
 		}
-		p.tally.count(v.Call, &live[i], v, key, tool)
+		if p.tally.Count(v.Call, &live[i], v, key, tool) && p.watch != nil {
+			p.watch(v.Call, &live[i], v)
+		}
 	}
 }
 
 // ended keeps what a call was charged, in case it is given back.
 func (p *pair) ended(e *journal.Event, live, cand *ledger.Verdict) {
 	if p.live != nil {
-		p.paid[0].set(e.Seq, paid(live))
+		p.paid[0].set(e.Seq, tally.Paid(live))
 	}
-	p.paid[1].set(e.Seq, paid(cand))
+	p.paid[1].set(e.Seq, tally.Paid(cand))
 	p.real.set(e.Seq, e.Call.Charged)
-	if p.tally.each != nil && cand.Ended && !cand.Imputed {
-		p.tally.each(e, cand.Charge.Due)
+	if p.each != nil && cand.Ended && !cand.Imputed {
+		p.each(e, cand.Charge.Due)
 	}
-}
-
-func paid(v *ledger.Verdict) pricing.Credits {
-	if v.Ended && v.Admitted && !v.Imputed {
-		return v.Paid
-	}
-	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -104,7 +105,7 @@ func (p *policy) refuse(c *journal.Call) string {
 		return ""
 	}
 	if c.Run == "" {
-		if at, ok := p.last[c.Key]; ok && c.At.Sub(at) >= runGap {
+		if at, ok := p.last[c.Key]; ok && c.At.Sub(at) >= tally.RunGap {
 			delete(p.broken, c.Key)
 		}
 		p.last[c.Key] = c.At

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 )
 
 // Candidate is a sheet that a replay tries.
@@ -55,7 +56,7 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 			from = w.at
 		}
 		for _, t := range tries {
-			p := w.begin(t.Sheet, NewTally(in.Window.From, to))
+			p := w.begin(t.Sheet, tally.New(tally.Window{From: in.Window.From, To: to}))
 			if t.whatIf != nil {
 				p.policy = newPolicy(*t.whatIf, p.cand)
 			}
@@ -117,7 +118,7 @@ func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Ti
 		return nil, fmt.Errorf("replay: %w", err)
 	}
 	var out []*Report
-	points := []Point{w.pairs[0].tally.livePoint()}
+	points := []Point{counted{w.pairs[0].tally}.livePoint()}
 	for i, c := range tries {
 		p := w.pairs[i]
 		r := &Report{Name: c.Name, Live: live, Candidate: c.Sheet.Hash(), From: between[0], To: between[1]}
@@ -129,7 +130,7 @@ func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Ti
 		if c.whatIf != nil && c.whatIf.Policy != "" {
 			name += " (" + c.whatIf.Policy + ")"
 		}
-		points = append(points, p.tally.point(mark{Name: name, Candidate: c.Sheet.Hash()}, dollar(c.Sheet)))
+		points = append(points, counted{p.tally}.point(mark{Name: name, Candidate: c.Sheet.Hash()}, dollar(c.Sheet)))
 		out = append(out, r)
 	}
 	points = frontier(points)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 )
 
 // Report is what a candidate would have meant: the same content in every form.
@@ -181,8 +182,11 @@ var cannotKnow = []string{
 	"Arguments and results: only what was declared as a fact can be priced.",
 }
 
+// counted is a tally as a report reads it.
+type counted struct{ *tally.Tally }
+
 // figures makes the exact part. name tells a key's name.
-func (t *Tally) figures(name func(string) string, dollar pricing.Credits) Exact {
+func (t counted) figures(name func(string) string, dollar pricing.Credits) Exact {
 	live, cand := t.Sides[0], t.Sides[1]
 	e := Exact{Live: column(live), Candidate: column(cand), Sheets: t.sheetRows(), DeniedBy: t.DeniedBy, Imputed: Imputed{t.ImputedCalls, t.Imputed}}
 	e.Change = Change{Rate: t.Rate, AccessWon: t.Won, AccessLost: -t.Lost, Refunds: live.Refunds - cand.Refunds, Total: cand.Collectable() - live.Collectable()}
@@ -202,15 +206,15 @@ func (t *Tally) figures(name func(string) string, dollar pricing.Credits) Exact 
 	}
 	e.Tools = t.toolRows()
 	e.Runs = t.runFigures()
-	e.Survival = t.survival(func(k *KeyTally) *time.Time { return k.FirstDenied })
-	e.LiveLife = t.survival(func(k *KeyTally) *time.Time { return k.FirstDeniedLive })
+	e.Survival = t.survival(func(k *tally.Key) *time.Time { return k.FirstDenied })
+	e.LiveLife = t.survival(func(k *tally.Key) *time.Time { return k.FirstDeniedLive })
 	e.Bills = t.bills(dollar)
 	e.Waterfall, e.Leakage, e.Timeline = e.waterfall(), t.leakage(), t.timeline(name)
 	e.Winners, e.Losers = e.extremes()
 	return e
 }
 
-func column(s Side) Column {
+func column(s tally.Side) Column {
 	c := Column{Potential: s.Potential, Collectable: s.Collectable(), Admitted: s.Admitted, Denied: s.Denied}
 	if r := ratio(float64(s.Collectable()), float64(s.Potential)); r != nil {
 		leak := 1 - *r
@@ -229,8 +233,8 @@ func ratio(a, b float64) *float64 {
 }
 
 // driver is the tool that changes a bill most.
-func driver(by []ToolChange) string {
-	best := ToolChange{}
+func driver(by []tally.ToolChange) string {
+	best := tally.ToolChange{}
 	for _, c := range by {
 		if more := abs(c.Credits) - abs(best.Credits); best.Tool == "" || more > 0 || more == 0 && c.Tool < best.Tool {
 			best = c
@@ -241,7 +245,7 @@ func driver(by []ToolChange) string {
 
 func abs(n pricing.Credits) pricing.Credits { return max(n, -n) }
 
-func (t *Tally) toolRows() []ToolRow {
+func (t counted) toolRows() []ToolRow {
 	out := []ToolRow{}
 	for _, name := range slices.Sorted(maps.Keys(t.Tools)) {
 		tool := t.Tools[name]

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 	"paygate/store/sheets"
@@ -224,8 +225,7 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 	}
 	var list []owed
 	back := map[uint64]pricing.Credits{}
-	tally := NewTally(time.Time{}, time.Time{})
-	tally.each = func(ev *journal.Event, price pricing.Credits) {
+	each := func(ev *journal.Event, price pricing.Credits) {
 		c := ev.Call
 		if more := c.Charged - price; e.charged(c.Sheet) && more > 0 && ev.Seq > e.MadeTo {
 			list = append(list, owed{kept(ev), more})
@@ -237,7 +237,7 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 			return fmt.Errorf("event %d: %w", ev.Seq, err)
 		}
 		if began := len(w.pairs) > 0; !began && m.Name == e.Name && (ev.Type == eventCanary || ev.Type == eventPromoted) {
-			w.begin(old, tally)
+			w.begin(old, tally.New(tally.Window{})).each = each
 		}
 		return nil
 	}

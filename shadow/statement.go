@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -53,7 +54,7 @@ func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
 			return err
 		}
 		if t := pairs[name]; t != nil {
-			t.pair.tally.watch = func(c *journal.Call, live, cand *ledger.Verdict) {
+			t.pair.watch = func(c *journal.Call, live, cand *ledger.Verdict) {
 				if c.Key != key {
 					return
 				}
@@ -72,7 +73,7 @@ func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
 }
 
 func line(c *journal.Call, live, cand *ledger.Verdict) Line {
-	n := Line{At: c.At, Call: c.ID, Tool: c.Tool, Outcome: c.Outcome.String(), Live: paid(live), Candidate: paid(cand), Imputed: cand.Imputed,
+	n := Line{At: c.At, Call: c.ID, Tool: c.Tool, Outcome: c.Outcome.String(), Live: tally.Paid(live), Candidate: tally.Paid(cand), Imputed: cand.Imputed,
 		LiveNo: why(live), No: why(cand)}
 	if cand.Imputed {
 		n.Candidate = cand.Paid

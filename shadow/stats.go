@@ -9,6 +9,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/stats"
+	"paygate/shadow/tally"
 )
 
 // Seed is of every random choice in a report, so that it can be made again.
@@ -43,7 +44,7 @@ type Interval = stats.Interval
 
 // project makes the projected part. The unit is the tenant, or the key that has
 // none; never the call.
-func (t *Tally) project() Projected {
+func (t counted) project() Projected {
 	b := t.payers()
 	p := Projected{Demand: t.demand(), LeaveOneOut: b.LeaveOneOut(), Weeks: t.weeks(), Resamples: stats.Resamples(len(b.Live))}
 	p.ByWeek = stats.Weekly(p.weekly(), Seed)
@@ -73,7 +74,7 @@ const (
 )
 
 // payers are what units pay, in the order of their names.
-func (t *Tally) payers() stats.Bills {
+func (t counted) payers() stats.Bills {
 	by := map[string]*[2]float64{}
 	for id, k := range t.Keys {
 		if k.Tenant != "" {
@@ -101,7 +102,7 @@ type Week struct {
 
 // weeks are the blocks of seven days from the window's first day on, the last
 // one left out when it is not whole.
-func (t *Tally) weeks() []Week {
+func (t counted) weeks() []Week {
 	const day = 24 * 3600
 	out := []Week{}
 	if t.Attempts == 0 {
@@ -130,7 +131,7 @@ func (p *Projected) weekly() (b stats.Bills) {
 }
 
 // survival is Kaplan and Meier's estimate over keys.
-func (t *Tally) survival(denied func(*KeyTally) *time.Time) Survival {
+func (t counted) survival(denied func(*tally.Key) *time.Time) Survival {
 	type span struct {
 		hours   float64
 		stopped bool
@@ -189,7 +190,7 @@ func (s *Survival) step(hours, share float64) {
 }
 
 // bills compares what keys pay. dollar is what counts as nothing.
-func (t *Tally) bills(dollar pricing.Credits) Bills {
+func (t counted) bills(dollar pricing.Credits) Bills {
 	b := Bills{KeysTotal: len(t.Keys)}
 	dollar = max(1, dollar)
 	var live, cand []float64
@@ -233,7 +234,7 @@ type Growth struct {
 }
 
 // grow draws keys by how many times as many there would be of their plan.
-func (t *Tally) grow(by map[string]float64) *Growth {
+func (t counted) grow(by map[string]float64) *Growth {
 	if len(by) == 0 || len(t.Keys) == 0 {
 		return nil
 	}

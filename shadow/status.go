@@ -70,9 +70,9 @@ func (l *Lab) status(all []*Experiment) []Status {
 			s.Lag, s.LagSeconds = last-l.w.last, max(0, l.o.Now().Sub(l.w.at).Seconds())
 		}
 		if t := l.pairs[e.Name]; t != nil {
-			tally := t.pair.tally
-			s.Attempts, s.Coverage, s.NewlyDenied = tally.Attempts, tally.coverage(), tally.Newly
-			s.LiveCredits, s.Credits = tally.Sides[0].Collectable(), tally.Sides[1].Collectable()
+			counts := counted{t.pair.tally}
+			s.Attempts, s.Coverage, s.NewlyDenied = counts.Attempts, counts.coverage(), counts.Newly
+			s.LiveCredits, s.Credits = counts.Sides[0].Collectable(), counts.Sides[1].Collectable()
 			s.LeadsInCredits = s.Credits - s.LiveCredits
 		}
 		s.Since = since(l.pairs[e.Name+beforeMark])

@@ -9,6 +9,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/stats"
+	"paygate/shadow/tally"
 	"paygate/store/ledger"
 )
 
@@ -72,7 +73,7 @@ func pursesOf(s *ledger.Scenario) purse {
 	return p
 }
 
-func (t *Tally) wallets(live, cand purse) Wallets {
+func (t counted) wallets(live, cand purse) Wallets {
 	var w Wallets
 	side := func(p purse, all, unused *pricing.Credits) {
 		for key, n := range p {
@@ -89,7 +90,7 @@ func (t *Tally) wallets(live, cand purse) Wallets {
 
 // daily is what a key paid the candidate day by day, from the first day of the
 // window to its last.
-func (t *Tally) daily(k *KeyTally) []float64 {
+func (t counted) daily(k *tally.Key) []float64 {
 	const day = 24 * 3600
 	first, last := t.First.Unix()/day, t.Last.Unix()/day
 	out := make([]float64, last-first+1)
@@ -114,7 +115,7 @@ func burn(days []float64) float64 {
 	return total / weights
 }
 
-func (t *Tally) runway(name func(string) string, cand purse) Runway {
+func (t counted) runway(name func(string) string, cand purse) Runway {
 	r := Runway{Soonest: []RunwayKey{}, Fan: []FanDay{}}
 	if t.Attempts == 0 || t.Last.Sub(t.First).Hours() < 24*(leastDays-1) {
 		r.Refused = "a week of calls is needed to say how fast credits go"

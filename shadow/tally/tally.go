@@ -1,4 +1,8 @@
-package shadow
+// Package tally counts, call by call, what a candidate's prices would have meant
+// beside the live ones: in all, by key, by tool, by sheet and by piece of work.
+// Two sides are always counted together, the live prices (0) and the candidate
+// (1), in whole credits. What the counts say is package report's to find.
+package tally
 
 import (
 	"time"
@@ -7,6 +11,13 @@ import (
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
+
+// Window is a stretch of time; zero times do not bound it.
+type Window struct{ From, To time.Time }
+
+func (w Window) has(at time.Time) bool {
+	return !at.Before(w.From) && (w.To.IsZero() || at.Before(w.To))
+}
 
 // Tally counts what a candidate would have meant, call by call. All sums are
 // whole credits.
@@ -23,20 +34,18 @@ type Tally struct {
 	DeniedBy                      map[string]int                 // by the candidate, first reason
 	Sole                          int                            // newly denied for one reason only
 	Leaks                         map[string]*[2]pricing.Credits // price of what each side denied, by its first reason
-	Keys                          map[string]*KeyTally
-	Tools                         map[string]*ToolTally
-	Sheets                        map[string]*SheetTally // by the sheet that calls were judged by
-	Named                         map[string]*RunTally   // runs that agents name, by key and name
-	Over                          Finished               // runs that cannot go on
+	Keys                          map[string]*Key
+	Tools                         map[string]*Tool
+	Sheets                        map[string]*Sheet // by the sheet that calls were judged by
+	Named                         map[string]*Run   // runs that agents name, by key and name
+	Over                          Finished          // runs that cannot go on
 	First, Last                   time.Time
 
-	newest     *SheetTally // that calls were judged by
+	newest     *Sheet // that calls were judged by
 	newestHash string
 
-	keys  []*KeyTally                                       // by the walker's numbers
-	tools []*ToolTally                                      // the same
-	watch func(c *journal.Call, live, cand *ledger.Verdict) // sees every call that counts; may be nil
-	each  func(e *journal.Event, price pricing.Credits)     // sees every call that ended, with the candidate's price; may be nil
+	keys  []*Key  // by the caller's numbers
+	tools []*Tool // the same
 }
 
 // Side is one column.
@@ -49,59 +58,9 @@ type Side struct {
 // Collectable is what was collected less what was given back.
 func (s Side) Collectable() pricing.Credits { return s.Collected - s.Refunds }
 
-// KeyTally is one key.
-type KeyTally struct {
-	Key, Tenant      string
-	Plan             string // it was on last
-	Paid             [2]pricing.Credits
-	Admitted, Denied int // by the candidate
-	Newly            int
-	Imputed          pricing.Credits
-	First            time.Time    // call
-	FirstDenied      *time.Time   // by the candidate
-	FirstDeniedLive  *time.Time   // by the live prices
-	Hours            []HourCount  // denied by the candidate, by hour
-	Days             []DaySpend   // paid, by day
-	Stopped          *time.Time   // first denied by the candidate alone
-	Reason           string       // of Stopped
-	Run              string       // of Stopped
-	Tools            []ToolChange // by tool
-	Current          *RunTally    // the inferred run that is going on
-
-	sheet *SheetTally // of its newest call
-}
-
-// ToolChange is how a tool changes a key's bill.
-type ToolChange struct {
-	Tool    string
-	Credits pricing.Credits
-}
-
-// HourCount is how many calls were denied in an hour.
-type HourCount struct {
-	Hour   int64 // since 1970
-	Denied int
-}
-
-// DaySpend is what was paid on a day.
-type DaySpend struct {
-	Day  int64 // since 1970, UTC
-	Paid [2]pricing.Credits
-}
-
-// ToolTally is one tool.
-type ToolTally struct {
-	Tool      string
-	Calls     int
-	Succeeded int
-	Paid      [2]pricing.Credits
-	Potential [2]pricing.Credits
-	Cost      [2]pricing.Credits // upstream's as reported, of admitted calls
-}
-
-// NewTally counts calls of a window.
-func NewTally(from, to time.Time) *Tally {
-	t := &Tally{From: from, To: to}
+// New counts what happens within a window.
+func New(w Window) *Tally {
+	t := &Tally{From: w.From, To: w.To}
 	t.ready()
 	return t
 }
@@ -123,28 +82,24 @@ func made[V any](m *map[string]V) {
 	}
 }
 
-// refund counts what was given back at a time.
-func (t *Tally) refund(side int, n pricing.Credits, at time.Time) {
+// Refund counts what was given back of a side's calls at a time.
+func (t *Tally) Refund(side int, n pricing.Credits, at time.Time) {
 	if t.within(at) {
 		t.Sides[side].Refunds += n
 	}
 }
 
-func (t *Tally) within(at time.Time) bool {
-	return !at.Before(t.From) && (t.To.IsZero() || at.Before(t.To))
-}
+func (t *Tally) within(at time.Time) bool { return Window{t.From, t.To}.has(at) }
 
-// count takes one call: what the live prices say of it, and the candidate. key
-// and tool are its numbers in the walk, or -1.
-func (t *Tally) count(c *journal.Call, live, cand *ledger.Verdict, key, tool int32) {
+// Count takes one call, what the live prices say of it and what the candidate
+// does, and tells whether it counts. key and tool are numbers that the caller
+// gives to the call's, from 0 on, or -1.
+func (t *Tally) Count(c *journal.Call, live, cand *ledger.Verdict, key, tool int32) bool {
 	if c.Key == "" || !t.within(c.At) {
-		return
+		return false
 	}
 	t.Attempts++
 	t.Evaluated++
-	if t.watch != nil {
-		t.watch(c, live, cand)
-	}
 	if c.Observed {
 		t.Observed++
 	}
@@ -177,6 +132,7 @@ func (t *Tally) count(c *journal.Call, live, cand *ledger.Verdict, key, tool int
 	k.change(c.Tool, got[1]-got[0])
 	t.tool(c, tool).count(c, live, cand, got)
 	t.run(k, c).count(live, cand, got)
+	return true
 }
 
 // side adds a call to a column and gives what it pays there.
@@ -187,13 +143,22 @@ func (t *Tally) side(s *Side, c *journal.Call, v *ledger.Verdict) pricing.Credit
 		return 0
 	}
 	s.Admitted++
-	n := paid(v)
+	n := Paid(v)
 	s.Collected += n
 	if !v.Imputed {
 		s.Held += v.Quote
 		s.Quoted += v.Charge.Due
 	}
 	return n
+}
+
+// Paid is what a call is charged by a side; a guess of what reality refused is
+// no charge.
+func Paid(v *ledger.Verdict) pricing.Credits {
+	if v.Ended && v.Admitted && !v.Imputed {
+		return v.Paid
+	}
+	return 0
 }
 
 // price is what a call costs whether or not it is admitted: by what it became,
@@ -209,7 +174,7 @@ func price(c *journal.Call, v *ledger.Verdict) pricing.Credits {
 	return v.Quote
 }
 
-func (t *Tally) deny(k *KeyTally, c *journal.Call, live, cand *ledger.Verdict) {
+func (t *Tally) deny(k *Key, c *journal.Call, live, cand *ledger.Verdict) {
 	if !live.Admitted {
 		t.leak(0, reasonOf(c, live), price(c, live))
 		first(&k.FirstDeniedLive, c.At)
@@ -267,43 +232,13 @@ func (t *Tally) leak(side int, reason string, n pricing.Credits) {
 	l[side] += n
 }
 
-// denied counts a denial in its hour.
-func (k *KeyTally) denied(at time.Time) {
-	hour := at.Unix() / 3600
-	for i := len(k.Hours) - 1; i >= 0; i-- { // nearly always the last
-		if k.Hours[i].Hour == hour {
-			k.Hours[i].Denied++
-			return
-		}
-	}
-	k.Hours = append(k.Hours, HourCount{hour, 1})
-}
-
-// spend counts what was paid on its day.
-func (k *KeyTally) spend(at time.Time, got [2]pricing.Credits) {
-	if got == [2]pricing.Credits{} {
-		return
-	}
-	day := at.Unix() / (24 * 3600)
-	i := len(k.Days) - 1
-	for i >= 0 && k.Days[i].Day != day { // nearly always the last
-		i--
-	}
-	if i < 0 {
-		i = len(k.Days)
-		k.Days = append(k.Days, DaySpend{Day: day})
-	}
-	k.Days[i].Paid[0] += got[0]
-	k.Days[i].Paid[1] += got[1]
-}
-
-func (t *Tally) key(c *journal.Call, id int32) *KeyTally {
+func (t *Tally) key(c *journal.Call, id int32) *Key {
 	if id >= 0 && int(id) < len(t.keys) && t.keys[id] != nil {
 		return t.keys[id]
 	}
 	k := t.Keys[c.Key]
 	if k == nil {
-		k = &KeyTally{Key: c.Key, First: c.At}
+		k = &Key{Key: c.Key, First: c.At}
 		t.Keys[c.Key] = k
 	}
 	t.keys = place(t.keys, id, k)
@@ -322,43 +257,15 @@ func place[T any](list []*T, id int32, v *T) []*T {
 	return list
 }
 
-// change counts how a tool changes the key's bill; a key uses few.
-func (k *KeyTally) change(tool string, n pricing.Credits) {
-	if n == 0 {
-		return
-	}
-	for i := range k.Tools {
-		if k.Tools[i].Tool == tool {
-			k.Tools[i].Credits += n
-			return
-		}
-	}
-	k.Tools = append(k.Tools, ToolChange{tool, n})
-}
-
-func (t *Tally) tool(c *journal.Call, id int32) *ToolTally {
+func (t *Tally) tool(c *journal.Call, id int32) *Tool {
 	if id >= 0 && int(id) < len(t.tools) && t.tools[id] != nil {
 		return t.tools[id]
 	}
 	tool := t.Tools[c.Tool]
 	if tool == nil {
-		tool = &ToolTally{Tool: c.Tool}
+		tool = &Tool{Tool: c.Tool}
 		t.Tools[c.Tool] = tool
 	}
 	t.tools = place(t.tools, id, tool)
 	return tool
-}
-
-func (t *ToolTally) count(c *journal.Call, live, cand *ledger.Verdict, got [2]pricing.Credits) {
-	t.Calls++
-	if c.Outcome == pricing.OK {
-		t.Succeeded++
-	}
-	for i, v := range [2]*ledger.Verdict{live, cand} {
-		t.Paid[i] += got[i]
-		t.Potential[i] += price(c, v)
-		if v.Admitted {
-			t.Cost[i] += c.Cost
-		}
-	}
 }

@@ -1,9 +1,8 @@
-package shadow
+package tally
 
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 
 	"paygate/pricing"
@@ -15,8 +14,22 @@ import (
 
 var errKeys = errors.New("damaged tallies of keys")
 
+// Pack is a tally for gob, and what it has counted by key, which is not in it.
+func (t *Tally) Pack() (*Tally, []byte) {
+	rest := *t
+	rest.Keys = nil
+	return &rest, saveKeys(t.Keys)
+}
+
+// Unpack puts back what Pack took out.
+func (t *Tally) Unpack(keys []byte) (err error) {
+	t.Keys, err = loadKeys(keys)
+	t.ready()
+	return err
+}
+
 // saveKeys writes the tallies by key, in no order.
-func saveKeys(keys map[string]*KeyTally) []byte {
+func saveKeys(keys map[string]*Key) []byte {
 	w := fields{b: make([]byte, 0, 64*len(keys))}
 	w.int(int64(len(keys)))
 	for _, k := range keys {
@@ -47,7 +60,7 @@ func (w *fields) maybe(t *time.Time) {
 	}
 }
 
-func (w *fields) key(k *KeyTally) {
+func (w *fields) key(k *Key) {
 	for _, s := range [...]string{k.Key, k.Tenant, k.Plan, k.Reason, k.Run} {
 		w.text(s)
 	}
@@ -84,10 +97,10 @@ func (w *fields) key(k *KeyTally) {
 }
 
 // loadKeys reads what saveKeys has written.
-func loadKeys(raw []byte) (map[string]*KeyTally, error) {
+func loadKeys(raw []byte) (map[string]*Key, error) {
 	r := fieldReader{b: raw, words: map[string]string{}}
 	n := r.count()
-	out := make(map[string]*KeyTally, n)
+	out := make(map[string]*Key, n)
 	for range n {
 		k := r.key()
 		if r.bad {
@@ -96,7 +109,7 @@ func loadKeys(raw []byte) (map[string]*KeyTally, error) {
 		out[k.Key] = k
 	}
 	if r.bad || len(r.b) > 0 {
-		return nil, fmt.Errorf("checkpoint: %w", errKeys)
+		return nil, errKeys
 	}
 	return out, nil
 }
@@ -156,8 +169,8 @@ func (r *fieldReader) maybe() *time.Time {
 	return &t
 }
 
-func (r *fieldReader) key() *KeyTally {
-	k := &KeyTally{Key: r.text(), Tenant: r.text(), Plan: r.text(), Reason: r.text(), Run: r.text(), Paid: r.pair(),
+func (r *fieldReader) key() *Key {
+	k := &Key{Key: r.text(), Tenant: r.text(), Plan: r.text(), Reason: r.text(), Run: r.text(), Paid: r.pair(),
 		Admitted: int(r.int()), Denied: int(r.int()), Newly: int(r.int()), Imputed: r.credits(), First: r.time(),
 		FirstDenied: r.maybe(), FirstDeniedLive: r.maybe(), Stopped: r.maybe()}
 	for range r.count() {
@@ -170,7 +183,7 @@ func (r *fieldReader) key() *KeyTally {
 		k.Tools = append(k.Tools, ToolChange{r.text(), r.credits()})
 	}
 	if r.int() != 0 {
-		k.Current = &RunTally{Calls: int(r.int()), Broken: [2]bool{r.int() != 0, r.int() != 0}, Paid: r.pair(), Last: r.time()}
+		k.Current = &Run{Calls: int(r.int()), Broken: [2]bool{r.int() != 0, r.int() != 0}, Paid: r.pair(), Last: r.time()}
 	}
 	return k
 }

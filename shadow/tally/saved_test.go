@@ -1,4 +1,4 @@
-package shadow
+package tally
 
 import (
 	"fmt"
@@ -29,9 +29,9 @@ func TestTalliesByKeyComeBack(t *testing.T) {
 		two := func(l string) [2]pricing.Credits {
 			return [2]pricing.Credits{pricing.Credits(n(l)), pricing.Credits(n(l))}
 		}
-		want := map[string]*KeyTally{}
+		want := map[string]*Key{}
 		for i := range rapid.IntRange(0, 5).Draw(t, "keys") {
-			k := &KeyTally{Key: fmt.Sprint(i), Tenant: text("tenant"), Plan: text("plan"), Reason: text("reason"), Run: text("run"), Paid: two("paid"),
+			k := &Key{Key: fmt.Sprint(i), Tenant: text("tenant"), Plan: text("plan"), Reason: text("reason"), Run: text("run"), Paid: two("paid"),
 				Admitted: n("admitted"), Denied: n("denied"), Newly: n("newly"), Imputed: pricing.Credits(n("imputed")), First: at("first"),
 				FirstDenied: maybe("denied first"), FirstDeniedLive: maybe("live"), Stopped: maybe("stopped")}
 			for range rapid.IntRange(0, 3).Draw(t, "more") {
@@ -40,13 +40,13 @@ func TestTalliesByKeyComeBack(t *testing.T) {
 				k.Tools = append(k.Tools, ToolChange{text("tool"), pricing.Credits(n("credits"))})
 			}
 			if rapid.Bool().Draw(t, "runs") {
-				k.Current = &RunTally{Calls: n("calls"), Broken: [2]bool{true, rapid.Bool().Draw(t, "broken")}, Paid: two("run"), Last: at("last")}
+				k.Current = &Run{Calls: n("calls"), Broken: [2]bool{true, rapid.Bool().Draw(t, "broken")}, Paid: two("run"), Last: at("last")}
 			}
 			want[k.Key] = k
 		}
 		raw := saveKeys(want)
 		got, err := loadKeys(raw)
-		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(KeyTally{})); err != nil || diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Key{})); err != nil || diff != "" {
 			t.Fatal(err, diff)
 		}
 		if _, err := loadKeys(raw[:len(raw)-1]); err == nil {
