@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"paygate/shadow/tally"
+	"paygate/shadow/trial"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -48,7 +49,7 @@ type savedPair struct {
 	Mark           mark
 	From           time.Time
 	Running        bool
-	Stages         []TrialStage
+	Stages         []trial.Stage
 	Ended          *time.Time
 	Live, Cand     []byte       // scenarios; no live: it is as reality
 	Tally          *tally.Tally // but for its keys

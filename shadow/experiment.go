@@ -13,6 +13,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/pricing/sheetfile"
+	"paygate/shadow/trial"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -160,8 +161,8 @@ type tracked struct {
 	mark
 	pair   *pair
 	from   time.Time
-	stages []TrialStage // when it was charged to a share of the keys
-	ended  *time.Time   // when that ended
+	stages []trial.Stage // when it was charged to a share of the keys
+	ended  *time.Time    // when that ended
 }
 
 // New is a lab over the books.

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/stats"
 	"paygate/shadow/tally"
+	"paygate/shadow/trial"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -187,7 +189,7 @@ func (l *Lab) follow(w *walker, pairs map[string]*tracked, window Window) {
 func (t *tracked) stage(e *journal.Event, m mark) {
 	switch {
 	case e.Type == eventCanary:
-		t.stages = append(t.stages, TrialStage{From: e.At, Percent: m.Percent, Salt: m.Salt, Seq: e.Seq, Charged: m.Charged})
+		t.stages = append(t.stages, trial.Stage{From: e.At, Percent: m.Percent, Salt: m.Salt, Seq: e.Seq, Charged: m.Charged})
 		t.ended = nil
 	case len(t.stages) > 0 && t.ended == nil && (e.Type == eventPromoted || e.Type == eventRolled || e.Type == eventStopped):
 		at := e.At
@@ -258,7 +260,7 @@ func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, na
 	}
 	r.Frontier = frontier(points)
 	if len(t.stages) > 0 {
-		r.Trial, err = l.trial(ctx, t, w.last, to)
+		r.Trial, err = l.trials().Of(ctx, t.subject(), w.last, to)
 	}
 	return r, err
 }
@@ -275,7 +277,7 @@ func dollar(sheet *pricing.Sheet) pricing.Credits {
 func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	t := counted{p.tally}
 	r.Demo = l.o.Demo
-	r.Seed, r.Version, r.LogDigest, r.LastSeq, r.SelfDifference = Seed, l.o.Version, w.digest, w.last, w.differs
+	r.Seed, r.Version, r.LogDigest, r.LastSeq, r.SelfDifference = stats.Seed, l.o.Version, w.digest, w.last, w.differs
 	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.coverage(), t.grade()
 	if last := l.o.Book.Journal().Last(); last > w.last {
 		r.Lag = last - w.last

@@ -12,9 +12,6 @@ import (
 	"paygate/shadow/tally"
 )
 
-// Seed is of every random choice in a report, so that it can be made again.
-const Seed = 20260330
-
 // NeededPayers is how many effective payers an interval needs. Below, intervals
 // promise far more than they hold.
 const NeededPayers = 20
@@ -47,7 +44,7 @@ type Interval = stats.Interval
 func (t counted) project() Projected {
 	b := t.payers()
 	p := Projected{Demand: t.demand(), LeaveOneOut: b.LeaveOneOut(), Weeks: t.weeks(), Resamples: stats.Resamples(len(b.Live))}
-	p.ByWeek = stats.Weekly(p.weekly(), Seed)
+	p.ByWeek = stats.Weekly(p.weekly(), stats.Seed)
 	live, cand := stats.Effective(b.Live), stats.Effective(b.Cand)
 	switch k := min(live, cand); {
 	case len(b.Live) == 0:
@@ -55,12 +52,12 @@ func (t counted) project() Projected {
 	case live == 0:
 		p.Refused = "live collects nothing, so that there is no lift to speak of; see the change in credits"
 		if cand >= NeededPayers {
-			p.Change = b.Change(Seed)
+			p.Change = b.Change(stats.Seed)
 		}
 	case k < NeededPayers:
 		p.Refused = fmt.Sprintf("too few payers for an interval: %.1f effective payers, %d are needed; see leaveOneOut", k, NeededPayers)
 	default:
-		p.Lift, p.Change, p.Sequence = b.Lift(Seed), b.Change(Seed), b.Sequence(plannedPayers)
+		p.Lift, p.Change, p.Sequence = b.Lift(stats.Seed), b.Change(stats.Seed), b.Sequence(plannedPayers)
 	}
 	if p.Lift != nil && t.Last.Sub(t.First) < advisedDays*24*time.Hour {
 		p.Advice = fmt.Sprintf("the window has %.1f days; with fewer than %d, weekdays and weekends may not be even in it", t.Last.Sub(t.First).Hours()/24, advisedDays)
@@ -253,6 +250,6 @@ func (t counted) grow(by map[string]float64) *Growth {
 		times = append(times, n)
 		b.Live, b.Cand = append(b.Live, float64(k.Paid[0])), append(b.Cand, float64(k.Paid[1]))
 	}
-	g.Live, g.Candidate = b.Resampled(times, Seed)
+	g.Live, g.Candidate = b.Resampled(times, stats.Seed)
 	return g
 }

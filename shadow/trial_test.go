@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paygate/shadow"
+	"paygate/shadow/trial"
 	"paygate/store/sheets"
 )
 
@@ -55,7 +56,7 @@ func TestAnExperimentShowsHowCallersReact(t *testing.T) {
 	t.Parallel()
 	r, c := canary(t, 40)
 	r.market(t, 3, c, .5)
-	got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five"))
+	got := must[*trial.Trial](t)(r.lab.Trial(ctx, "five"))
 	if got.Broken || got.Crossed != 0 || got.Known != 60 || got.Refused != "" || got.Arms[0].Keys+got.Arms[1].Keys != 60 || got.Arms[1].Keys < 12 {
 		t.Fatalf("%+v", got)
 	}
@@ -83,11 +84,11 @@ func TestDemandIsFittedOverThePricesThatWerePaid(t *testing.T) {
 	t.Parallel()
 	r, c := canary(t, 40)
 	r.market(t, 1, c, .5)
-	if got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")).Levels; got == nil || got.Elasticity != nil || !strings.Contains(got.Refused, "takes 4 whole days") {
+	if got := must[*trial.Trial](t)(r.lab.Trial(ctx, "five")).Levels; got == nil || got.Elasticity != nil || !strings.Contains(got.Refused, "takes 4 whole days") {
 		t.Errorf("after a day: %+v", got)
 	}
 	r.market(t, 6, c, .5)
-	got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")).Levels
+	got := must[*trial.Trial](t)(r.lab.Trial(ctx, "five")).Levels
 	if got.Refused != "" || len(got.Prices) != 2 || got.Prices[0].Price != 2 || got.Prices[1].Price != 5 || got.Keys != 60 {
 		t.Fatalf("%+v", got)
 	}
@@ -101,13 +102,13 @@ func TestAnExperimentWithoutAnEffectShowsNone(t *testing.T) {
 	t.Parallel()
 	r, c := canary(t, 50)
 	r.market(t, 2, c, 0)
-	if got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")); got.Attempts == nil || got.Attempts.Absolute.Low > 0 || got.Attempts.Absolute.High < 0 || got.Ended {
+	if got := must[*trial.Trial](t)(r.lab.Trial(ctx, "five")); got.Attempts == nil || got.Attempts.Absolute.Low > 0 || got.Attempts.Absolute.High < 0 || got.Ended {
 		t.Errorf("%+v", got)
 	}
 	if _, err := r.lab.Rollback(ctx, false, "test"); err != nil {
 		t.Fatal(err)
 	}
-	if got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")); !got.Ended || got.Known != 60 {
+	if got := must[*trial.Trial](t)(r.lab.Trial(ctx, "five")); !got.Ended || got.Known != 60 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -126,7 +127,7 @@ func TestAnExperimentWithABrokenSplitStops(t *testing.T) {
 		r.pay(t, key, "echo")
 	}
 	r.later(time.Hour)
-	if got := must[*shadow.Trial](t)(r.lab.Trial(ctx, "five")); !got.Broken || got.Attempts != nil || !strings.HasPrefix(got.Verdict, "Stop") {
+	if got := must[*trial.Trial](t)(r.lab.Trial(ctx, "five")); !got.Broken || got.Attempts != nil || !strings.HasPrefix(got.Verdict, "Stop") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -161,7 +161,7 @@ func (t counted) runway(name func(string) string, cand purse) Runway {
 // redraw makes paths of what is spent until each day ahead, of days of the
 // window drawn with replacement.
 func redraw(days []float64, stream uint64) [][FanDays + 1]float64 {
-	random := rand.New(rand.NewPCG(Seed, stream))
+	random := rand.New(rand.NewPCG(stats.Seed, stream))
 	paths := make([][FanDays + 1]float64, fanPaths)
 	for i := range paths {
 		for d := 1; d <= FanDays; d++ {

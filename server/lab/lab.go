@@ -19,6 +19,7 @@ import (
 	"paygate/server/keys"
 	"paygate/shadow"
 	"paygate/shadow/form"
+	"paygate/shadow/trial"
 	"paygate/store"
 	"paygate/store/sheets"
 )
@@ -200,7 +201,7 @@ func (l *Lab) statement(ctx context.Context, in statementIn) (statementOut, erro
 	return answer(statementOut{append([]shadow.Line{}, lines...)}, err)
 }
 
-func (l *Lab) trial(ctx context.Context, in nameIn) (*shadow.Trial, error) {
+func (l *Lab) trial(ctx context.Context, in nameIn) (*trial.Trial, error) {
 	return answer(l.o.Lab.Trial(ctx, in.Name))
 }
 

@@ -13,6 +13,10 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
+// Seed is of every random choice in what the lab says, so that it can be made
+// again.
+const Seed = 20260330
+
 // Resamples is how often the bootstrap draws from a number of payers: 2,000
 // times, and less often from so many that it would take seconds and hardly
 // change a bound.

@@ -1,4 +1,8 @@
-package shadow
+// Package trial says what a real experiment shows: some keys, drawn by a hash,
+// paid other prices than the rest. Only that can say how callers react to a
+// price; reports are about the same calls at other prices. It reads the journal
+// and changes nothing.
+package trial
 
 import (
 	"context"
@@ -10,6 +14,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/stats"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 	"paygate/store/sheets"
 )
@@ -19,30 +24,30 @@ import (
 // callers react. What each key did while the candidate was only shadowed is
 // taken out of what it did since.
 type Trial struct {
-	Name       string        `json:"name"`
-	Live       string        `json:"live"`    // hash
-	Charged    string        `json:"charged"` // hash of what the treated keys paid by
-	Seed       uint64        `json:"seed"`
-	Stages     []TrialStage  `json:"stages"` // the newest is what the rest is about
-	To         time.Time     `json:"to"`
-	Ended      bool          `json:"ended"`
-	Arms       [2]TrialArm   `json:"arms"` // live, candidate: keys that called
-	RatioP     float64       `json:"sampleRatioP"`
-	Broken     bool          `json:"sampleRatioBroken"` // stop: no difference between the arms means anything
-	Crossed    int           `json:"crossed"`           // keys that paid by the other arm's prices, too
-	Known      int           `json:"known"`             // keys with a past, which the effects are about
-	Refused    string        `json:"refused,omitempty"`
-	Attempts   *stats.Effect `json:"attempts"`         // a key and day: how callers behave
-	Spend      *stats.Effect `json:"spend"`            // credits a key and day
-	Prices     [2]float64    `json:"prices"`           // of an attempt, by the mix of before
-	Elasticity *Interval     `json:"elasticity"`       // of attempts, along the arc between the prices
-	Levels     *Levels       `json:"levels,omitempty"` // of attempts over all prices that were paid; not in reports
-	OffPolicy  string        `json:"offPolicyRefused"`
-	Verdict    string        `json:"verdict"`
+	Name       string          `json:"name"`
+	Live       string          `json:"live"`    // hash
+	Charged    string          `json:"charged"` // hash of what the treated keys paid by
+	Seed       uint64          `json:"seed"`
+	Stages     []Stage         `json:"stages"` // the newest is what the rest is about
+	To         time.Time       `json:"to"`
+	Ended      bool            `json:"ended"`
+	Arms       [2]Arm          `json:"arms"` // live, candidate: keys that called
+	RatioP     float64         `json:"sampleRatioP"`
+	Broken     bool            `json:"sampleRatioBroken"` // stop: no difference between the arms means anything
+	Crossed    int             `json:"crossed"`           // keys that paid by the other arm's prices, too
+	Known      int             `json:"known"`             // keys with a past, which the effects are about
+	Refused    string          `json:"refused,omitempty"`
+	Attempts   *stats.Effect   `json:"attempts"`         // a key and day: how callers behave
+	Spend      *stats.Effect   `json:"spend"`            // credits a key and day
+	Prices     [2]float64      `json:"prices"`           // of an attempt, by the mix of before
+	Elasticity *stats.Interval `json:"elasticity"`       // of attempts, along the arc between the prices
+	Levels     *Levels         `json:"levels,omitempty"` // of attempts over all prices that were paid; not in reports
+	OffPolicy  string          `json:"offPolicyRefused"`
+	Verdict    string          `json:"verdict"`
 }
 
-// TrialStage is one share of the keys.
-type TrialStage struct {
+// Stage is one share of the keys.
+type Stage struct {
 	From    time.Time `json:"from"`
 	Percent float64   `json:"percent"`
 	Salt    string    `json:"salt"`
@@ -51,8 +56,8 @@ type TrialStage struct {
 	Charged string `json:"-"`
 }
 
-// TrialArm is one side.
-type TrialArm struct {
+// Arm is one side.
+type Arm struct {
 	Keys     int             `json:"keys"`
 	Expected float64         `json:"expected"` // keys, by the share
 	Attempts int             `json:"attempts"`
@@ -65,52 +70,33 @@ const fewestInArm = 10
 
 const noOffPolicy = "each key paid one posted price: no call was made by chance at another one, so that nothing can be weighed up. Only the difference between the arms says something"
 
-// Trial is how the experiment of a name goes, or went.
-func (l *Lab) Trial(ctx context.Context, name string) (*Trial, error) {
-	if _, err := l.Experiment(name); err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	err := l.advance(ctx)
-	var t *tracked
-	if err == nil {
-		t = l.pairs[name]
-	}
-	last := uint64(0)
-	if l.w != nil {
-		last = l.w.last
-	}
-	l.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	if t == nil || len(t.stages) == 0 {
-		return nil, wrongState("experiment %s was never charged to a share of the keys; promote it with a canary", name)
-	}
-	now := l.o.Now().UTC()
-	out, err := l.trial(ctx, t, last, now)
-	if err != nil {
-		return nil, err
-	}
-	if out.Broken {
-		out.Levels = &Levels{Prices: []Level{}, Refused: out.Refused}
-		return out, nil
-	}
-	out.Levels, err = l.levels(ctx, t, last, now)
-	return out, err
+// Subject is an experiment whose prices are, or were, charged to a share of the
+// keys.
+type Subject struct {
+	Name            string
+	Live, Candidate string       // hashes
+	From            time.Time    // its shadow's beginning
+	Stages          []Stage      // at least one
+	Ended           *time.Time   // nil: it goes on
+	Past            *tally.Tally // of its shadow, which ended with the first stage
 }
 
-// trial compares the arms by the calls up to an act and a time. The tally
-// stands still since the first stage.
-func (l *Lab) trial(ctx context.Context, t *tracked, last uint64, to time.Time) (*Trial, error) {
-	stage := t.stages[len(t.stages)-1]
-	out := &Trial{Name: t.Name, Live: t.Live, Charged: stage.Charged, Seed: Seed, Stages: slices.Clone(t.stages), To: to, Ended: t.ended != nil, OffPolicy: noOffPolicy}
-	if t.ended != nil && t.ended.Before(to) {
-		out.To = *t.ended
+// Source is where a trial looks things up.
+type Source struct {
+	Journal *journal.Journal
+	Sheet   func(hash string) (*pricing.Sheet, error)
+}
+
+// Of compares the arms by the calls up to an act and a time.
+func (src Source) Of(ctx context.Context, t *Subject, last uint64, to time.Time) (*Trial, error) {
+	stage := t.Stages[len(t.Stages)-1]
+	out := &Trial{Name: t.Name, Live: t.Live, Charged: stage.Charged, Seed: stats.Seed, Stages: slices.Clone(t.Stages), To: to, Ended: t.Ended != nil, OffPolicy: noOffPolicy}
+	if t.Ended != nil && t.Ended.Before(to) {
+		out.To = *t.Ended
 	}
 	acts := map[string]*acted{}
 	for seq := stage.Seq; seq < last; {
-		events, err := l.o.Book.Journal().Page(seq, 4096)
+		events, err := src.Journal.Page(seq, 4096)
 		if err != nil {
 			return nil, fmt.Errorf("experiment %s: %w", t.Name, err)
 		}
@@ -142,7 +128,7 @@ type acted struct {
 	paid     [2]bool // by which arm's prices
 }
 
-func (out *Trial) see(c *journal.Call, t *tracked, stage TrialStage, acts map[string]*acted) {
+func (out *Trial) see(c *journal.Call, t *Subject, stage Stage, acts map[string]*acted) {
 	arm := 0
 	switch c.Sheet {
 	case stage.Charged:
@@ -167,7 +153,7 @@ func (out *Trial) see(c *journal.Call, t *tracked, stage TrialStage, acts map[st
 }
 
 // ratio compares how many keys of each arm have called with the share.
-func (out *Trial) ratio(acts map[string]*acted, stage TrialStage) {
+func (out *Trial) ratio(acts map[string]*acted, stage Stage) {
 	split := stats.Trial{Share: stage.Percent / 100}
 	for _, a := range acts {
 		switch {
@@ -187,12 +173,12 @@ func (out *Trial) ratio(acts map[string]*acted, stage TrialStage) {
 }
 
 // effects compares the arms as they were assigned, whatever became of them.
-func (out *Trial) effects(t *tracked, acts map[string]*acted, stage TrialStage) {
-	tally := t.pair.tally
-	before, since := t.stages[0].From.Sub(t.from).Hours()/24, out.To.Sub(stage.From).Hours()/24
+func (out *Trial) effects(t *Subject, acts map[string]*acted, stage Stage) {
+	past := t.Past
+	before, since := t.Stages[0].From.Sub(t.From).Hours()/24, out.To.Sub(stage.From).Hours()/24
 	attempts, spend := stats.Trial{Share: stage.Percent / 100}, stats.Trial{Share: stage.Percent / 100}
-	for _, id := range slices.Sorted(maps.Keys(tally.Keys)) {
-		k, a := tally.Keys[id], acts[id]
+	for _, id := range slices.Sorted(maps.Keys(past.Keys)) {
+		k, a := past.Keys[id], acts[id]
 		if a == nil {
 			a = &acted{}
 		}
@@ -201,9 +187,9 @@ func (out *Trial) effects(t *tracked, acts map[string]*acted, stage TrialStage) 
 		spend.Units = append(spend.Units, stats.Unit{Treated: treated, X: float64(k.Paid[0]) / before, Y: float64(a.spent) / since})
 	}
 	out.Known = len(attempts.Units)
-	if tally.Attempts > 0 {
+	if past.Attempts > 0 {
 		for i := range out.Prices {
-			out.Prices[i] = float64(tally.Sides[i].Potential) / float64(tally.Attempts)
+			out.Prices[i] = float64(past.Sides[i].Potential) / float64(past.Attempts)
 		}
 	}
 	control, treated := attempts.Sides()
@@ -218,7 +204,7 @@ func (out *Trial) effects(t *tracked, acts map[string]*acted, stage TrialStage) 
 		planned := float64(out.Known)
 		a, s := attempts.Effect(planned), spend.Effect(planned)
 		out.Attempts, out.Spend = &a, &s
-		out.Elasticity = attempts.Elasticity(out.Prices[0], out.Prices[1], Seed)
+		out.Elasticity = attempts.Elasticity(out.Prices[0], out.Prices[1], stats.Seed)
 	}
 }
 

@@ -1,4 +1,4 @@
-package shadow
+package trial
 
 import (
 	"cmp"
@@ -22,14 +22,14 @@ import (
 // canary, of keys that kept older ones. A key is compared with itself and with
 // the others on the same day.
 type Levels struct {
-	Prices     []Level   `json:"prices"` // lowest first
-	Keys       int       `json:"keys"`
-	Share      float64   `json:"share"` // of the keys that called, drawn by a hash: 1 for all
-	Days       int       `json:"days"`  // whole ones, UTC, on which no price changed
-	Elasticity *Interval `json:"elasticity"`
-	Dispersion float64   `json:"dispersion,omitempty"` // of attempts: variance over mean
-	Freedom    float64   `json:"freedom,omitempty"`    // about how many keys carry it
-	Refused    string    `json:"refused,omitempty"`
+	Prices     []Level         `json:"prices"` // lowest first
+	Keys       int             `json:"keys"`
+	Share      float64         `json:"share"` // of the keys that called, drawn by a hash: 1 for all
+	Days       int             `json:"days"`  // whole ones, UTC, on which no price changed
+	Elasticity *stats.Interval `json:"elasticity"`
+	Dispersion float64         `json:"dispersion,omitempty"` // of attempts: variance over mean
+	Freedom    float64         `json:"freedom,omitempty"`    // about how many keys carry it
+	Refused    string          `json:"refused,omitempty"`
 }
 
 // Level is one sheet that keys have paid by.
@@ -51,7 +51,7 @@ const (
 
 // levelling collects what each key did each day, and at which price.
 type levelling struct {
-	t      *tracked
+	t      *Subject
 	from   time.Time
 	to     time.Time
 	first  int64 // day
@@ -74,9 +74,9 @@ const day = 24 * time.Hour
 
 func dayOf(at time.Time) int64 { return at.Unix() / int64(day/time.Second) }
 
-// levels reads the attempts since the shadow's start, up to an act and a time.
-func (l *Lab) levels(ctx context.Context, t *tracked, last uint64, to time.Time) (*Levels, error) {
-	from := t.from
+// Levels reads the attempts since the shadow's start, up to an act and a time.
+func (src Source) Levels(ctx context.Context, t *Subject, last uint64, to time.Time) (*Levels, error) {
+	from := t.From
 	if oldest := to.Add(-mostDays * day).Truncate(day); from.Before(oldest) {
 		from = oldest
 	}
@@ -86,27 +86,27 @@ func (l *Lab) levels(ctx context.Context, t *tracked, last uint64, to time.Time)
 	v.mixed = make([]bool, v.days)
 	v.mix(from)
 	v.mix(to)
-	for _, s := range t.stages {
+	for _, s := range t.Stages {
 		v.mix(s.From)
 	}
-	if t.ended != nil {
-		v.mix(*t.ended)
+	if t.Ended != nil {
+		v.mix(*t.Ended)
 	}
 	known := []string{t.Live, t.Candidate}
-	for _, s := range t.stages {
+	for _, s := range t.Stages {
 		known = append(known, s.Charged)
 	}
 	for _, hash := range known {
-		if err := l.level(v, hash); err != nil {
+		if err := src.level(v, hash); err != nil {
 			return nil, err
 		}
 	}
-	seq, err := l.o.Book.Journal().SeqAt(from)
+	seq, err := src.Journal.SeqAt(from)
 	if err != nil {
 		return nil, fmt.Errorf("experiment %s: %w", t.Name, err)
 	}
 	for seq -= min(seq, 1); seq < last; {
-		events, err := l.o.Book.Journal().Page(seq, 4096)
+		events, err := src.Journal.Page(seq, 4096)
 		if err != nil || ctx.Err() != nil {
 			return nil, fmt.Errorf("experiment %s: %w", t.Name, cmp.Or(err, ctx.Err()))
 		}
@@ -117,7 +117,7 @@ func (l *Lab) levels(ctx context.Context, t *tracked, last uint64, to time.Time)
 			if seq = e.Seq; seq > last {
 				break
 			}
-			if err := l.level(v, v.see(e.Call)); err != nil {
+			if err := src.level(v, v.see(e.Call)); err != nil {
 				return nil, err
 			}
 		}
@@ -126,11 +126,11 @@ func (l *Lab) levels(ctx context.Context, t *tracked, last uint64, to time.Time)
 }
 
 // level finds a sheet that has been paid by.
-func (l *Lab) level(v *levelling, hash string) error {
+func (src Source) level(v *levelling, hash string) error {
 	if hash == "" || v.sheets[hash] != nil {
 		return nil
 	}
-	sheet, err := l.sheet(hash)
+	sheet, err := src.Sheet(hash)
 	if err != nil {
 		return fmt.Errorf("experiment %s: %w", v.t.Name, err)
 	}
@@ -193,12 +193,12 @@ func (v *levelling) paidBy(key string, d int) string {
 	}
 	begin := time.Unix((v.first+int64(d))*int64(day/time.Second), 0)
 	hash := v.t.Live
-	for _, s := range v.t.stages {
+	for _, s := range v.t.Stages {
 		if !begin.Before(s.From) && sheets.Share(s.Salt, key) < s.Percent {
 			hash = s.Charged
 		}
 	}
-	if v.t.ended != nil && !begin.Before(*v.t.ended) {
+	if v.t.Ended != nil && !begin.Before(*v.t.Ended) {
 		hash = v.t.Live // whoever called since has told better
 	}
 	return hash

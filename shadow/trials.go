@@ -1,0 +1,51 @@
+package shadow
+
+import (
+	"context"
+
+	"paygate/shadow/trial"
+)
+
+// Trial is how the experiment of a name goes, or went.
+func (l *Lab) Trial(ctx context.Context, name string) (*trial.Trial, error) {
+	if _, err := l.Experiment(name); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	err := l.advance(ctx)
+	var t *tracked
+	if err == nil {
+		t = l.pairs[name]
+	}
+	last := uint64(0)
+	if l.w != nil {
+		last = l.w.last
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if t == nil || len(t.stages) == 0 {
+		return nil, wrongState("experiment %s was never charged to a share of the keys; promote it with a canary", name)
+	}
+	now := l.o.Now().UTC()
+	subject, from := t.subject(), l.trials()
+	out, err := from.Of(ctx, subject, last, now)
+	if err != nil {
+		return nil, err
+	}
+	if out.Broken {
+		out.Levels = &trial.Levels{Prices: []trial.Level{}, Refused: out.Refused}
+		return out, nil
+	}
+	out.Levels, err = from.Levels(ctx, subject, last, now)
+	return out, err
+}
+
+// trials are made of the journal and the kept sheets.
+func (l *Lab) trials() trial.Source { return trial.Source{Journal: l.o.Book.Journal(), Sheet: l.sheet} }
+
+// subject is what a trial is of.
+func (t *tracked) subject() *trial.Subject {
+	return &trial.Subject{Name: t.Name, Live: t.Live, Candidate: t.Candidate, From: t.from, Stages: t.stages, Ended: t.ended, Past: t.pair.tally}
+}
