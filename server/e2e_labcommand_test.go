@@ -108,3 +108,83 @@ func saysOne(text, any string) bool {
 	}
 	return false
 }
+
+// A draft survives a kill, is refused wherever prices are wanted, and all of it
+// works on the files while no gateway runs.
+func TestADraftFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	g := start(t, map[string]any{"shadowMode": true})
+	for name, text := range map[string]string{"bad.yaml": "defaults:\n  per_cal: 2\n", "good.yaml": "defaults: {per_call: 5}\n"} {
+		if err := os.WriteFile(filepath.Join(g.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := func(run func(want int, args ...string) string) {
+		t.Helper()
+		for _, c := range []struct {
+			code int
+			says string
+			args []string
+		}{
+			{2, "bad.yaml:2:3", []string{"new", "pro", "--sheet", "bad.yaml"}},
+			{0, "bad.yaml:2:3", []string{"new", "pro", "--sheet", "bad.yaml", "--draft"}},
+			{0, "pro is a draft with a mistake", []string{"status"}},
+			{0, "per_cal: 2", []string{"status", "pro"}},
+			{2, "pro:2:3", []string{"validate", "pro"}},
+			{1, "is a draft with a mistake and cannot be started; mend it", []string{"start", "pro"}},
+			{1, "cannot be tried", []string{"replay", "pro"}},
+			{0, "pro is a draft without mistakes", []string{"new", "pro", "--sheet", "good.yaml", "--draft"}},
+			{0, "perCall", []string{"diff", "pro"}},
+			{1, `"paygate shadow validate pro" first`, []string{"start", "pro"}},
+			{0, "", []string{"validate", "pro"}},
+			{1, "validated already", []string{"validate", "pro"}},
+			{0, "pro is dropped", []string{"drop", "pro"}},
+			{1, "no experiment of this name", []string{"drop", "pro"}},
+			{0, "with a mistake", []string{"new", "pro", "--sheet", "bad.yaml", "--draft"}},
+		} {
+			out := run(c.code, c.args...)
+			if !strings.Contains(out, c.says) {
+				t.Errorf("shadow %s does not say %q:\n%s", strings.Join(c.args, " "), c.says, out)
+			}
+			for line := range strings.Lines(out) {
+				if n := len([]rune(strings.TrimRight(line, "\n"))); n > 80 && c.code == 0 && !strings.Contains(line, ".yaml:") {
+					t.Errorf("shadow %s prints %d columns: %s", strings.Join(c.args, " "), n, line)
+				}
+			}
+		}
+	}
+	steps(g.lab)
+	g.kill()
+	g.run()
+	if got := g.state("pro"); got != "draft" {
+		t.Errorf("after a kill it is %s", got)
+	}
+	g.do("POST", "/admin/shadow", map[string]any{"name": "pro", "from": "live", "draft": true}, nil, 400)
+	if text := g.page("/metrics", "X-Admin-Key", adminKey); !strings.Contains(text, `{experiment="pro",state="draft"}`) {
+		t.Errorf("metrics:\n%s", text)
+	}
+	var all struct {
+		Sheets []struct {
+			Name, State string
+			Mistakes    []string
+			Tools       map[string]any
+		}
+	}
+	g.do("GET", "/admin/shadow/sheets", nil, &all, 200)
+	if s := all.Sheets; len(s) != 2 || s[1].State != "draft" || len(s[1].Mistakes) != 1 || !strings.HasPrefix(s[1].Mistakes[0], "2:3: ") || s[1].Tools != nil {
+		t.Errorf("the lab's columns: %+v", s)
+	}
+	g.kill()
+	steps(func(want int, args ...string) string {
+		t.Helper()
+		out, code := g.command(append(append([]string{"shadow"}, args...), "--state-dir", filepath.Join(g.dir, ".paygate"))...)
+		if code != want {
+			t.Errorf("without a gateway, shadow %s: exit %d, want %d\n%s", strings.Join(args, " "), code, want, out)
+		}
+		return out
+	})
+	g.run()
+	g.lab(0, "new", "pro", "--sheet", filepath.Join(g.dir, "good.yaml"))
+	g.lab(0, "start", "pro")
+	g.prove()
+}

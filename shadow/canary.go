@@ -18,21 +18,15 @@ import (
 
 // beginCanary lets a share of the keys pay by the candidate.
 func beginCanary(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
-	r, err := e.unmoved(tx)
+	r, err := e.free(tx)
 	if err != nil {
 		return err
-	}
-	if r.Canary != nil {
-		return wrongState("experiment %s is in its canary; one at a time", r.Canary.Name)
 	}
 	now, g := tx.Now(), e.Going
 	if err := keep(tx, e, r); err != nil {
 		return err
 	}
-	if r.Next != nil && r.Next.Name == e.Name {
-		r.Next = nil
-	}
-	g.Since = &now
+	r.Next, g.Since = nil, &now
 	if g.For != "" {
 		d, err := time.ParseDuration(g.For)
 		if err != nil {
@@ -43,7 +37,8 @@ func beginCanary(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 	}
 	r.Canary = &sheets.Canary{Name: e.Name, Sheet: g.Charged, Then: e.Candidate, Live: e.Live, Percent: g.Percent, Salt: e.Salt(), Since: now, Until: g.Until, PerDay: g.PerDay}
 	e.State = InCanary
-	m.Name, m.Candidate, m.Live, m.Charged, m.Percent, m.Salt, m.Keep = e.Name, e.Candidate, e.Live, g.Charged, g.Percent, e.Salt(), g.Keep
+	m = e.begins(m)
+	m.Salt = e.Salt()
 	return errors.Join(sheets.PutRollout(tx, r, now), priceEvent(tx, actor, e.Live, g.Charged, "canary:"+e.Name), tx.Append(event(eventCanary, actor, m)))
 }
 
@@ -73,7 +68,8 @@ func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, 
 			e.Going.For, e.Going.Until = p.For.String(), &until
 		}
 		e.Going.Percent, r.Canary.Percent, r.Canary.Until = p.Percent, p.Percent, e.Going.Until
-		m.Name, m.Candidate, m.Live, m.Charged, m.Percent, m.Salt = e.Name, e.Candidate, e.Live, e.Going.Charged, p.Percent, e.Salt()
+		m = e.begins(m)
+		m.Salt = e.Salt()
 		return errors.Join(sheets.PutRollout(tx, r, tx.Now()), tx.Append(event(eventCanary, actor, m)))
 	})
 	if err != nil {

@@ -3,8 +3,6 @@ package shadow
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"regexp"
 	"sync"
@@ -23,9 +21,10 @@ import (
 // Experiment is a candidate and what has become of it.
 type Experiment struct {
 	Name      string          `json:"name"`
-	Candidate string          `json:"candidate"` // hash
+	Candidate string          `json:"candidate"` // hash; empty: it is a draft
 	Live      string          `json:"live"`      // hash of the sheet it is measured against; empty before the start
 	Title     string          `json:"title,omitempty"`
+	Draft     *Draft          `json:"draft,omitempty"` // of one whose sheet is not validated
 	State     string          `json:"state"`
 	Created   time.Time       `json:"created"`
 	Started   *time.Time      `json:"started,omitempty"`
@@ -39,24 +38,15 @@ type Experiment struct {
 	MadeWhole bool            `json:"madeWhole,omitempty"` // nothing is left to give back
 }
 
-// The states of an experiment.
-const (
-	Validated  = "validated"   // its sheet is kept
-	Shadowing  = "shadowing"   // it lives through what happens
-	IsReviewed = "reviewed"    // the same, and somebody has looked at its report
-	Scheduled  = "scheduled"   // it goes live at a time
-	InCanary   = "canary"      // some keys pay its prices
-	Stopped    = "stopped"     // it was ended without going live
-	IsLive     = "live"        // its prices are charged
-	Superseded = "superseded"  // another one went live after it
-	RolledBack = "rolled_back" // the prices before it are live again
-)
-
 // The lab's events. Their Data is a mark.
 const (
 	eventPrefix   = "shadow."
 	eventDiffers  = "shadow.self_difference" // an alarm
+	eventDrafted  = "shadow.drafted"
 	eventCreated  = "shadow.created"
+	eventReplaced = "shadow.replaced" // by another sheet, before its start
+	eventValid    = "shadow.validated"
+	eventDropped  = "shadow.dropped"
 	eventStarted  = "shadow.started"
 	eventStopped  = "shadow.stopped"
 	eventReviewed = "shadow.reviewed"
@@ -75,6 +65,8 @@ type mark struct {
 	Name      string          `json:"name"`
 	Candidate string          `json:"candidate"`
 	Live      string          `json:"live,omitempty"`
+	Text      string          `json:"text,omitempty"`     // hash of a draft's
+	Mistakes  int             `json:"mistakes,omitempty"` // of a draft
 	Report    string          `json:"report,omitempty"`   // log digest that a promotion was decided by
 	Override  []string        `json:"override,omitempty"` // guardrails that were waived
 	Credits   pricing.Credits `json:"credits,omitempty"`  // given back
@@ -88,21 +80,6 @@ type mark struct {
 
 	Differences int `json:"differences,omitempty"` // of the live prices' shadow from what was charged
 }
-
-// What can be wrong with a request, beside *BadInput, *Blocked and
-// *sheetfile.Invalid. store.ErrNotFound: there is no such experiment.
-var (
-	ErrTaken = errors.New("there is an experiment of this name already")
-	ErrState = errors.New("the experiment is not in a state for this")
-)
-
-// stateError is a sentence that is an ErrState.
-type stateError struct{ text string }
-
-func (e *stateError) Error() string        { return e.text }
-func (e *stateError) Is(target error) bool { return target == ErrState }
-
-func wrongState(format string, args ...any) error { return &stateError{fmt.Sprintf(format, args...)} }
 
 // MostRunning is how many candidates may run at a time.
 const MostRunning = 8
@@ -188,9 +165,9 @@ func checkName(name string) error {
 	return nil
 }
 
-// New keeps a candidate's sheet under a name. The error is a
-// *sheetfile.Invalid, a *BadInput, or wraps ErrTaken. The same file under the
-// same name again is no error.
+// New keeps a candidate's sheet under a name, in the place of one that has not
+// started. The error is a *sheetfile.Invalid, a *BadInput, or wraps ErrTaken. The
+// same file under the same name again is no error.
 func (l *Lab) New(ctx context.Context, name string, file []byte, actor string) (*Experiment, []sheetfile.Diagnostic, error) {
 	if err := checkName(name); err != nil {
 		return nil, nil, err
@@ -219,26 +196,6 @@ func (l *Lab) Copy(ctx context.Context, name, from string, set map[string]pricin
 	return l.keep(ctx, &Experiment{Name: name}, sheet, actor)
 }
 
-func (l *Lab) keep(ctx context.Context, e *Experiment, sheet *pricing.Sheet, actor string) (*Experiment, error) {
-	err := l.o.Book.Apply(ctx, func(tx *ledger.Tx) error {
-		was, err := table().Get(tx, e.Name)
-		if err == nil && was.Candidate == sheet.Hash() {
-			e = was
-			return nil
-		}
-		if !errors.Is(err, store.ErrNotFound) {
-			return errors.Join(err, fmt.Errorf("experiment %s: %w, with other prices", e.Name, ErrTaken))
-		}
-		e.Candidate, e.State, e.Created = sheet.Hash(), Validated, tx.Now()
-		return errors.Join(sheets.Put(tx, sheet, "shadow:"+e.Name, tx.Now()), table().Put(tx, e),
-			tx.Append(event(eventCreated, actor, mark{Name: e.Name, Candidate: e.Candidate})))
-	})
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
 func event(kind, actor string, m mark) journal.Event {
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -251,7 +208,7 @@ func event(kind, actor string, m mark) journal.Event {
 func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error) {
 	return l.changing(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != Validated {
-			return wrongState("experiment %s is %s; only one that is %s can start", name, e.State, Validated)
+			return e.no("started")
 		}
 		running := 0
 		for other, err := range table().All(tx, "") {
@@ -263,7 +220,7 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 			}
 		}
 		if running >= MostRunning {
-			return wrongState("%d candidates are running; stop one first", running)
+			return wrongState("%d candidates are running already; \"paygate shadow stop NAME\" ends one of them", running)
 		}
 		live, _, err := sheets.Live(tx)
 		if err != nil {
@@ -274,25 +231,26 @@ func (l *Lab) Start(ctx context.Context, name, actor string) (*Experiment, error
 		}
 		now := tx.Now()
 		e.State, e.Started, e.Live = Shadowing, &now, live.Hash()
-		return tx.Append(event(eventStarted, actor, mark{Name: name, Candidate: e.Candidate, Live: e.Live}))
+		return tx.Append(event(eventStarted, actor, e.mark()))
 	})
 }
 
-// Stop ends an experiment; its report stays.
+// Stop ends an experiment; its report stays. One that was to go live at a time
+// does not any more.
 func (l *Lab) Stop(ctx context.Context, name, actor string) (*Experiment, error) {
 	return l.changing(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if !e.running() {
-			return wrongState("experiment %s is %s; only one that is %s can stop", name, e.State, Shadowing)
+			return e.no("stopped")
+		}
+		if e.State == Scheduled {
+			if err := clearNext(tx, e); err != nil {
+				return err
+			}
 		}
 		now := tx.Now()
 		e.State, e.Ended = Stopped, &now
-		return tx.Append(event(eventStopped, actor, mark{Name: name, Candidate: e.Candidate}))
+		return tx.Append(event(eventStopped, actor, e.mark()))
 	})
-}
-
-// running says whether the experiment lives through what happens.
-func (e *Experiment) running() bool {
-	return e.State == Shadowing || e.State == IsReviewed || e.State == Scheduled
 }
 
 func (l *Lab) change(ctx context.Context, name string, fn func(*ledger.Tx, *Experiment) error) (*Experiment, error) {
@@ -351,7 +309,7 @@ func (l *Lab) Diff(name string) ([]pricing.Difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	to, err := l.sheet(e.Candidate)
+	to, err := l.sheetOf(e)
 	if err != nil {
 		return nil, err
 	}

@@ -203,8 +203,12 @@ type Window = tally.Window
 // Report is what an experiment's candidate would have meant so far. It waits
 // until everything that has been answered is in.
 func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, error) {
-	if _, err := l.Experiment(experimentOf(name)); err != nil {
+	e, err := l.Experiment(experimentOf(name))
+	if err != nil {
 		return nil, err
+	}
+	if e.unstarted() {
+		return nil, e.no("reported")
 	}
 	if window == (Window{}) {
 		return l.reportNow(ctx, name)

@@ -42,6 +42,13 @@ type Promoted struct {
 // Preview is what Promote would look at, without promoting: Failing stands
 // against it.
 func (l *Lab) Preview(ctx context.Context, p Promotion) (*Promoted, error) {
+	e, err := l.Experiment(p.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !e.promotable() && e.State != InCanary {
+		return nil, e.no("promoted")
+	}
 	out, err := l.look(ctx, &p)
 	var blocked *Blocked
 	if errors.As(err, &blocked) {
@@ -127,6 +134,9 @@ func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted
 	if e.State == InCanary {
 		return l.widen(ctx, p, actor)
 	}
+	if !e.promotable() {
+		return nil, e.no("promoted")
+	}
 	out, err := l.look(ctx, &p)
 	if err != nil {
 		return out, err
@@ -143,8 +153,8 @@ func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted
 		l.o.Log.Warn("the lab's state at a promotion could not be kept; what a rollback gives back takes longer to find", "error", err)
 	}
 	out.Experiment, err = l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
-		if !e.running() || e.State == Scheduled {
-			return wrongState("experiment %s is %s; one that is %s or %s can go live", p.Name, e.State, Shadowing, IsReviewed)
+		if !e.promotable() {
+			return e.no("promoted")
 		}
 		if err := review(tx, e, hash, actor); err != nil {
 			return err
@@ -197,6 +207,13 @@ func (l *Lab) charged(e *Experiment, most pricing.Credits) (*pricing.Sheet, erro
 // Review writes down that somebody has seen an experiment's report as it is
 // now: its hash.
 func (l *Lab) Review(ctx context.Context, name, actor string) (*Experiment, error) {
+	e, err := l.Experiment(name)
+	if err != nil {
+		return nil, err
+	}
+	if !e.promotable() {
+		return nil, e.no("reviewed")
+	}
 	r, err := l.Report(ctx, name, Window{})
 	if err != nil {
 		return nil, err
@@ -206,20 +223,28 @@ func (l *Lab) Review(ctx context.Context, name, actor string) (*Experiment, erro
 		return nil, err
 	}
 	return l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
-		if e.State != Shadowing && e.State != IsReviewed {
-			return wrongState("experiment %s is %s; only one that is %s can be reviewed", name, e.State, Shadowing)
+		if !e.promotable() {
+			return e.no("reviewed")
 		}
 		return review(tx, e, hash, actor)
 	})
 }
 
+// promotable says whether it may go on its way to live.
+func (e *Experiment) promotable() bool { return e.State == Shadowing || e.State == IsReviewed }
+
 func review(tx *ledger.Tx, e *Experiment, hash, actor string) error {
 	e.State, e.Reviewed = IsReviewed, &Review{Report: hash, At: tx.Now(), Actor: actor}
-	return tx.Append(event(eventReviewed, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, Report: hash}))
+	m := e.mark()
+	m.Report = hash
+	return tx.Append(event(eventReviewed, actor, m))
 }
 
 // goLive makes the candidate the live sheet, in one act.
 func goLive(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
+	if _, err := e.free(tx); err != nil {
+		return err
+	}
 	if err := sheets.Promote(tx, e.Live, e.Candidate, tx.Now()); err != nil {
 		return fmt.Errorf("experiment %s: %w", e.Name, err)
 	}
@@ -234,7 +259,8 @@ func goLive(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 	if e.Going.Since == nil {
 		e.Going.Since = &now
 	}
-	m.Name, m.Candidate, m.Live, m.Charged, m.Keep = e.Name, e.Candidate, e.Live, e.Going.Charged, e.Going.Keep
+	m = e.begins(m)
+	m.Percent = 0 // all keys
 	return errors.Join(priceEvent(tx, actor, e.Live, e.Candidate, "shadow:"+e.Name), tx.Append(event(eventPromoted, actor, m)))
 }
 
@@ -280,7 +306,7 @@ func supersede(tx *ledger.Tx, actor string) error {
 		if e.State == IsLive {
 			now := tx.Now()
 			e.State, e.Ended = Superseded, &now
-			return errors.Join(table().Put(tx, e), tx.Append(event(eventSuperse, actor, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live})))
+			return errors.Join(table().Put(tx, e), tx.Append(event(eventSuperse, actor, e.mark())))
 		}
 	}
 	return nil

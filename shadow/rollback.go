@@ -108,7 +108,8 @@ func takeBack(tx *ledger.Tx, e *Experiment, why, actor string) error {
 	}
 	now := tx.Now()
 	e.State, e.Ended = RolledBack, &now
-	m := mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, Why: why}
+	m := e.mark()
+	m.Why = why
 	return errors.Join(sheets.PutRollout(tx, r, now), priceEvent(tx, actor, from, e.Live, "rollback:"+e.Name), tx.Append(event(eventRolled, actor, m)))
 }
 

@@ -18,10 +18,10 @@ const byItself = "system"
 // chooses the id of a key.
 func (e *Experiment) Salt() string { return e.Name + ":" + e.Candidate }
 
-// unmoved is who pays by which sheet now. The error wraps sheets.ErrMoved when
-// the live prices are not those any more that the experiment was measured
-// against.
-func (e *Experiment) unmoved(tx *ledger.Tx) (*sheets.Rollout, error) {
+// free is who pays by which sheet now, for an experiment that is about to change
+// it: no other may be on its way. The error wraps sheets.ErrMoved when the live
+// prices are not those any more that it was measured against.
+func (e *Experiment) free(tx *ledger.Tx) (*sheets.Rollout, error) {
 	live, _, err := sheets.Live(tx)
 	if err != nil {
 		return nil, err
@@ -29,20 +29,30 @@ func (e *Experiment) unmoved(tx *ledger.Tx) (*sheets.Rollout, error) {
 	if live.Hash() != e.Live {
 		return nil, fmt.Errorf("experiment %s: %w", e.Name, sheets.ErrMoved)
 	}
-	return sheets.CurrentRollout(tx)
+	r, err := sheets.CurrentRollout(tx)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Next != nil && r.Next.Name != e.Name:
+		return nil, wrongState("experiment %s is scheduled and goes live at %s; \"paygate shadow cancel %s\" takes that back first", r.Next.Name, r.Next.At.Format(time.RFC3339), r.Next.Name)
+	case r.Canary != nil && r.Canary.Name != e.Name:
+		return nil, wrongState("experiment %s is in its canary; \"paygate shadow promote %s\" makes it live for all keys, \"paygate shadow rollback\" takes it back first", r.Canary.Name, r.Canary.Name)
+	}
+	return r, nil
+}
+
+// begins is what the events say by which an experiment goes on its way.
+func (e *Experiment) begins(m mark) mark {
+	m.Name, m.Candidate, m.Live = e.Name, e.Candidate, e.Live
+	m.Charged, m.Percent, m.Keep = e.Going.Charged, e.Going.Percent, e.Going.Keep
+	return m
 }
 
 // schedule announces a promotion that has a time.
 func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
-	r, err := e.unmoved(tx)
+	r, err := e.free(tx)
 	if err != nil {
 		return err
-	}
-	if r.Next != nil {
-		return wrongState("experiment %s goes live at %s; cancel it first", r.Next.Name, r.Next.At.Format(time.RFC3339))
-	}
-	if r.Canary != nil {
-		return wrongState("experiment %s is in its canary; end it first", r.Canary.Name)
 	}
 	g := e.Going
 	p := Promotion{Keep: g.Keep}
@@ -52,7 +62,8 @@ func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 	}
 	r.Next = &sheets.Next{Name: e.Name, Sheet: g.Charged, Live: e.Live, At: *g.At, Percent: g.Percent, Salt: e.Salt(), Keeps: existing}
 	e.State = Scheduled
-	m.Name, m.Candidate, m.Live, m.At, m.Percent, m.Charged, m.Keep = e.Name, e.Candidate, e.Live, g.At, g.Percent, g.Charged, g.Keep
+	m = e.begins(m)
+	m.At = g.At
 	return errors.Join(sheets.PutRollout(tx, r, tx.Now()), tx.Append(event(eventSchedule, actor, m)))
 }
 
@@ -60,9 +71,9 @@ func schedule(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 func (l *Lab) Unschedule(ctx context.Context, name, actor string) (*Experiment, error) {
 	e, err := l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != Scheduled {
-			return wrongState("experiment %s is %s; only one that is %s can be cancelled", name, e.State, Scheduled)
+			return e.no("cancelled")
 		}
-		return unschedule(tx, e, actor)
+		return errors.Join(clearNext(tx, e), tx.Append(event(eventCancel, actor, e.mark())))
 	})
 	if err != nil {
 		return nil, err
@@ -70,17 +81,13 @@ func (l *Lab) Unschedule(ctx context.Context, name, actor string) (*Experiment, 
 	return e, l.changed(ctx)
 }
 
-func unschedule(tx *ledger.Tx, e *Experiment, actor string) error {
-	m := mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live}
-	return errors.Join(clearNext(tx, e), tx.Append(event(eventCancel, actor, m)))
-}
-
 // refuse leaves the prices as they are at the time that others were announced
 // for, and says why.
 func refuse(why string) func(*ledger.Tx, *Experiment) error {
 	return func(tx *ledger.Tx, e *Experiment) error {
 		g := e.Going
-		m := mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live, At: g.At, By: g.By, Override: g.Override, Why: why}
+		m := e.mark()
+		m.At, m.By, m.Override, m.Why = g.At, g.By, g.Override, why
 		e.Refused = &Refused{At: tx.Now(), Why: why}
 		if g.At != nil {
 			e.Refused.Asked = *g.At
@@ -169,9 +176,12 @@ func (l *Lab) atItsTime(ctx context.Context, name string) (func(*ledger.Tx, *Exp
 		return nil, err
 	}
 	return func(tx *ledger.Tx, e *Experiment) error {
-		if _, err := e.unmoved(tx); errors.Is(err, sheets.ErrMoved) {
+		switch _, err := e.free(tx); {
+		case errors.Is(err, sheets.ErrMoved):
 			return refuse(moved)(tx, e)
-		} else if err != nil {
+		case errors.Is(err, ErrState):
+			return refuse(err.Error())(tx, e)
+		case err != nil:
 			return err
 		}
 		m := mark{By: e.Going.By, Override: e.Going.Override, Report: out.Report.LogDigest}

@@ -36,6 +36,11 @@ func (l *Lab) Status(ctx context.Context, name string) ([]Status, error) {
 	if err := l.advance(ctx); err != nil {
 		return nil, err
 	}
+	for _, e := range all {
+		if name == "" && e.Draft != nil {
+			e.Draft.Text = "" // only who asks for the one gets it
+		}
+	}
 	if name != "" {
 		all = slices.DeleteFunc(all, func(e *Experiment) bool { return e.Name != name })
 	}

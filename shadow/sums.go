@@ -90,7 +90,7 @@ func (l *Lab) Sheet(name string, set map[string]pricing.Cell) (s *pricing.Sheet,
 	} else {
 		var e *Experiment
 		if e, err = l.Experiment(name); err == nil {
-			s, err = l.sheet(e.Candidate)
+			s, err = l.sheetOf(e)
 		}
 	}
 	if err != nil {

@@ -15,8 +15,9 @@ type LabSheet struct {
 	State   string              `json:"state"` // of the experiment
 	Rules   int                 `json:"rules"` // 0: prices by tool alone
 	Plans   int                 `json:"plans"`
-	Default LabPrice            `json:"default"` // of tools that no rule is for
-	Tools   map[string]LabPrice `json:"tools"`   // what is posted for each tool; conditions may make a call cost another price
+	Faults  []string            `json:"mistakes,omitempty"` // of a draft, each with its place; then there are no prices
+	Default LabPrice            `json:"default"`            // of tools that no rule is for
+	Tools   map[string]LabPrice `json:"tools"`              // what is posted for each tool; conditions may make a call cost another price
 }
 
 // LabSheets answers GET /admin/shadow/sheets, live first.

@@ -50,6 +50,8 @@ func (l *Lab) experiments() []api.Route {
 		api.Handle("POST", "/admin/shadow", api.Admin, "Keep a candidate price sheet under a name", l.create).Created(),
 		api.Handle("GET", "/admin/shadow", api.Viewer, "How far the experiments are", l.status),
 		api.Handle("GET", "/admin/shadow/sheets", api.Viewer, "The live prices and the candidates', tool by tool", l.sheets),
+		api.Handle("POST", "/admin/shadow/validate", api.Admin, "Make a candidate of a draft whose text has no mistake", l.validate),
+		api.Handle("POST", "/admin/shadow/drop", api.Admin, "Forget a draft, or a candidate that never started", l.drop),
 		api.Handle("POST", "/admin/shadow/start", api.Admin, "Shadow a candidate from now on", l.start),
 		api.Handle("POST", "/admin/shadow/stop", api.Admin, "End an experiment; its report stays", l.stop),
 		api.Handle("GET", "/admin/shadow/diff", api.Viewer, "What a candidate changes of the live prices", l.diff),
@@ -97,11 +99,12 @@ type newIn struct {
 	Sheet string                  `json:"sheet"` // the file's text, YAML or JSON; or
 	From  string                  `json:"from"`  // an experiment, or "live", and
 	Set   map[string]pricing.Cell `json:"set"`   // prices that are other than there, by tool; "*" is the default price
+	Draft bool                    `json:"draft"` // keep the text as it is, mistakes and all
 }
 
 type newOut struct {
 	*shadow.Experiment
-	Notes []sheetfile.Diagnostic `json:"diagnostics"` // warnings about the sheet
+	Notes []sheetfile.Diagnostic `json:"diagnostics"` // warnings about the sheet, and a draft's mistakes
 }
 
 func (l *Lab) create(ctx context.Context, in newIn) (newOut, error) {
@@ -109,8 +112,18 @@ func (l *Lab) create(ctx context.Context, in newIn) (newOut, error) {
 		if in.Sheet != "" {
 			return newOut{}, api.BadRequest("sheet and from: say one of them")
 		}
+		if in.Draft {
+			return newOut{}, api.BadRequest("draft keeps a sheet's text, and from has none; leave draft out: what is not started may still change")
+		}
 		e, err := l.o.Lab.Copy(ctx, in.Name, in.From, in.Set, api.ActorOf(ctx).ID)
 		return answer(newOut{e, []sheetfile.Diagnostic{}}, err)
+	}
+	if in.Draft {
+		e, err := l.o.Lab.Draft(ctx, in.Name, []byte(in.Sheet), api.ActorOf(ctx).ID)
+		if err != nil {
+			return newOut{}, asAPI(err)
+		}
+		return newOut{e, e.Draft.Found}, nil
 	}
 	e, notes, err := l.o.Lab.New(ctx, in.Name, []byte(in.Sheet), api.ActorOf(ctx).ID)
 	return answer(newOut{e, append([]sheetfile.Diagnostic{}, notes...)}, err)
@@ -128,6 +141,15 @@ type statusOut struct {
 func (l *Lab) status(ctx context.Context, in nameIn) (statusOut, error) {
 	list, err := l.o.Lab.Status(ctx, in.Name)
 	return answer(statusOut{append([]shadow.Status{}, list...), l.o.Lab.Differences()}, err)
+}
+
+func (l *Lab) validate(ctx context.Context, in nameIn) (newOut, error) {
+	e, notes, err := l.o.Lab.Validate(ctx, in.Name, api.ActorOf(ctx).ID)
+	return answer(newOut{e, append([]sheetfile.Diagnostic{}, notes...)}, err)
+}
+
+func (l *Lab) drop(ctx context.Context, in nameIn) (*shadow.Experiment, error) {
+	return answer(l.o.Lab.Drop(ctx, in.Name, api.ActorOf(ctx).ID))
 }
 
 func (l *Lab) start(ctx context.Context, in nameIn) (*shadow.Experiment, error) {

@@ -45,7 +45,7 @@ func (w *World) shadow() *cobra.Command {
 		"Exit codes: 0 good, 1 error, 2 wrong use or a sheet with mistakes, 3 a guardrail stands against it."
 	cmd.Example = "  paygate shadow new pro --sheet pro.yaml\n  paygate shadow start pro\n  paygate shadow report pro\n  paygate shadow check pro\n" +
 		"  paygate shadow promote pro --canary 10% --for 24h\n  paygate shadow rollback --make-good"
-	cmd.AddCommand(w.shadowNew(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowWhatIf(r), w.shadowPower(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r), w.shadowRollout(r), w.shadowTrial(r))
+	cmd.AddCommand(w.shadowNew(r), w.shadowValidate(r), w.shadowStatus(r), w.shadowReport(r), w.shadowCheck(r), w.shadowReplay(r), w.shadowWhatIf(r), w.shadowPower(r), w.shadowVerify(r), w.shadowPromote(r), w.shadowRollback(r), w.shadowRollout(r), w.shadowTrial(r))
 	simple := func(verb, short string) {
 		cmd.AddCommand(w.action(r, verb+" NAME", short, cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 			var e struct{ Name, State, Candidate string }
@@ -56,6 +56,10 @@ func (w *World) shadow() *cobra.Command {
 	simple("stop", "End an experiment; its report stays")
 	simple("review", "Write down that its report was seen")
 	simple("cancel", "Take a scheduled promotion back")
+	cmd.AddCommand(w.action(r, "drop NAME", "Forget a draft, or a candidate that never started", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		var e struct{ Name, State string }
+		return w.ask(ctx, c, r, question{"POST", "/admin/shadow/drop", map[string]string{"name": args[0]}, &e}, func() { w.say("%s is dropped", e.Name) })
+	}))
 	cmd.AddCommand(w.action(r, "diff NAME", "What a candidate changes of the live prices", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		var out struct {
 			Differences []struct{ Where, Before, After string }
@@ -74,74 +78,6 @@ func (w *World) shadow() *cobra.Command {
 	return cmd
 }
 
-func (w *World) shadowNew(r *remote) *cobra.Command {
-	file := ""
-	cmd := w.action(r, "new NAME --sheet FILE", "Check a price sheet and keep it under a name", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return usage("--sheet: %v", err)
-		}
-		var e struct {
-			Name, Candidate string
-			Diagnostics     []sheetFinding
-		}
-		err = w.ask(ctx, c, r, question{"POST", "/admin/shadow", map[string]string{"name": args[0], "sheet": string(text)}, &e}, func() {
-			for _, d := range e.Diagnostics {
-				_, _ = fmt.Fprintf(w.Err, "%s:%s\n", file, d)
-			}
-			w.say("%s", e.Candidate)
-		})
-		return sheetError(file, err)
-	})
-	cmd.Long = "Checks a price sheet, says every mistake with its line, and keeps it under a name. A sheet looks like this:\n\n" + exampleSheet
-	cmd.Example = "  paygate shadow new pro --sheet pro.yaml"
-	cmd.Flags().StringVar(&file, "sheet", "", "the sheet, YAML or JSON")
-	_ = cmd.MarkFlagRequired("sheet") // it exists: it was made in the line before
-	return cmd
-}
-
-const exampleSheet = `  name: per result
-  currency: {credit_usd: "0.001"}
-  defaults: {per_call: 2, bill_on: success}
-  dimensions: {depth: {tool: "search*", values: [deep, flat]}}   # of the arguments
-  rules:                                                         # the first that matches decides
-    - match: {tool: "search*", dim.depth: deep}
-      price: {per_call: 8, per_kb_out: 0.2, max: 60}
-      tiers: {mode: graduated, per: key/month, steps: [{to: 1000, x: 1.0}, {x: 0.8}]}
-    - match: {tool: "*", plan: pro}
-      price: {per_call: 1}
-  plans:
-    free: {grant: 500/month, expires: month_end, rate: 30/min, spend_cap: 500/day}
-    pro:  {grant: 20000/month, rollover: 5000, auto_topup: {below: 1000, add: 10000, max: 3/day}}`
-
-// sheetFinding is a mistake in a sheet.
-type sheetFinding struct {
-	Line, Column               int
-	Field, Message, Suggestion string
-}
-
-func (d sheetFinding) String() string {
-	text := fmt.Sprintf("%d:%d: %s: %s", d.Line, d.Column, d.Field, d.Message)
-	if d.Suggestion != "" {
-		text += "; " + d.Suggestion
-	}
-	return text
-}
-
-// sheetError says every mistake with its line.
-func sheetError(file string, err error) error {
-	var refused *client.Error
-	var found []sheetFinding
-	if !errors.As(err, &refused) || json.Unmarshal(refused.Fields["diagnostics"], &found) != nil {
-		return err
-	}
-	lines := make([]string, len(found))
-	for i, d := range found {
-		lines[i] = file + ":" + d.String()
-	}
-	return &UsageError{strings.Join(lines, "\n")}
-}
-
 func (w *World) shadowStatus(r *remote) *cobra.Command {
 	return w.action(r, "status [NAME]", "How far the experiments are", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		var out struct {
@@ -153,6 +89,7 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 				LiveCredits      int64 `json:"liveCredits"`
 				CandidateCredits int64 `json:"candidateCredits"`
 				NewlyDenied      int   `json:"newlyDenied"`
+				Draft            *draft
 				Refused          *struct {
 					Asked time.Time
 					Why   string
@@ -170,10 +107,17 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 		return w.ask(ctx, c, r, question{"GET", "/admin/shadow?name=" + url.QueryEscape(strings.Join(args, "")), nil, &out}, func() {
 			w.table("NAME\tSTATE\tCALLS\tCOVER\tLIVE\tCANDIDATE\tDENIED\tDIFFERS", func(row func(...any)) {
 				for _, e := range out.Experiments {
+					if e.State == "draft" || e.State == "validated" {
+						row(cut(e.Name, 24), e.State, "-", "-", "-", "-", "-", "-")
+						continue
+					}
 					row(cut(e.Name, 24), e.State, e.Attempts, fmt.Sprintf("%.0f %%", 100*e.Coverage), e.LiveCredits, e.CandidateCredits, e.NewlyDenied, e.SelfDifference)
 				}
 			})
 			for _, e := range out.Experiments {
+				if e.Draft != nil {
+					w.sayDraft(e.Name, e.Draft)
+				}
 				if no := e.Refused; no != nil {
 					w.prose("%s did not go live at %s: %s. The prices stayed; \"paygate shadow promote %s\" looks again", e.Name, no.Asked.Local().Format(time.DateTime), no.Why, e.Name)
 				}
