@@ -210,12 +210,18 @@ func (s *Server) about() api.Live {
 // watch starts the readers of the journal, which run until Close.
 func (s *Server) watch() {
 	j, begin := s.book.Journal(), s.book.Journal().Last()
+	after := s.follower.After(j)
 	s.loops.Go(func() { // what people watch: the sums of now, and metrics, which begin at 0 with the process
-		for e := range j.Tail(s.ctx, s.follower.After(j)) {
+		for e := range j.Tail(s.ctx, after) {
 			s.follower.See(e)
 			if e.Seq > begin {
 				s.counters.event(e)
 			}
+		}
+	})
+	s.loops.Go(func() {
+		if err := s.follower.Earlier(s.ctx, j, after+1); err != nil && s.ctx.Err() == nil {
+			s.opts.Log.Error("the dashboard's last 14 days begin a day ago; run paygate doctor", "error", err)
 		}
 	})
 	s.loops.Go(func() {

@@ -151,6 +151,9 @@ func (m *Model) firstCall() string {
 
 func (o *overview) drawEmpty(a paint.Area) {
 	title, first := "Ready. No call has come yet.", "Send one:"
+	if v := o.m.feed.frame().Overview; v.HasCalls {
+		title, first = "No call in the last "+windows()[o.window].name+": t looks further back, "+o.m.tab("Calls")+" has them all.", "Send one:"
+	}
 	servers := o.m.feed.frame().Servers
 	if down := slices.IndexFunc(servers, func(s api.Server) bool { return s.State != "ready" }); down >= 0 && len(servers) == 1 {
 		title, first = "Not ready: the server is not up. "+o.m.tab("Servers")+" says why.", "Then send a call:"

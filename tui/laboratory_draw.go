@@ -132,6 +132,9 @@ func (l *laboratory) drawPlot(a paint.Area, i int) {
 		title = append(title, paint.Span{S: "  as it was before the change", St: paint.In(paint.Warn)})
 	}
 	a.Rule(0, title...)
+	if i == l.plot {
+		a.Spans(a.W-12, 0, paint.Span{S: fmt.Sprintf(" %5s ", fmt.Sprintf("%d/%d", i+1, len(lab.Plots()))), St: paint.In(paint.Muted)}, paint.Span{S: "v ", St: paint.In(paint.Accent)})
+	}
 	body := a.From(1)
 	for _, k := range p.Draw(body, d) {
 		l.keys = append(l.keys, k)

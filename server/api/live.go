@@ -51,6 +51,7 @@ type Overview struct {
 	TopKeys          []BurnRow   `json:"topKeys"` // dearest first, at most 20
 	Denied           []ReasonRow `json:"denied"`  // most frequent first
 	UptimeSeconds    int64       `json:"uptimeSeconds"`
+	HasCalls         bool        `json:"hasCalls"` // in the last 14 days
 }
 
 // LatencyBands are the upper edges, in milliseconds, of Overview.Latency; a

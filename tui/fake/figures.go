@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,13 +34,17 @@ func (g *Gateway) Stream(ctx context.Context, path string, on func(event, id str
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	window := number(u.Query().Get("window"), 300)
+	if !slices.Contains([]int{300, 3600, 86400, 14 * 86400}, window) {
+		return fmt.Errorf("window=%d: seconds, one of 300, 3600, 86400 and 1209600", window)
+	}
 	tick := time.NewTicker(g.Every)
 	defer tick.Stop()
 	for {
 		if err := g.broken(); err != nil {
 			return err
 		}
-		b, err := json.Marshal(g.Frame(number(u.Query().Get("window"), 300), u.Query().Get("filter")))
+		b, err := json.Marshal(g.Frame(window, u.Query().Get("filter")))
 		if err != nil {
 			return err
 		}

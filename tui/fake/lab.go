@@ -223,7 +223,9 @@ func (g *Gateway) labReport(s *sheet) *shadow.Report {
 	e.Change.Rate = e.Change.Total - e.Change.AccessLost - e.Change.Refunds
 	rise := float64(e.Candidate.Potential)/float64(e.Live.Potential) - 1
 	g.labKeys(r, rise)
-	e.Runs = shadow.Runs{Runs: 204, BrokenLive: .002, Broken: .002 + max(rise, 0)/30}
+	tight := 3.1
+	e.Runs = shadow.Runs{Runs: 204, BrokenLive: .002, Broken: .002 + max(rise, 0)/30, CostP50Live: 14, CostP90Live: 42, CostP99Live: 67, StrandedLive: 136,
+		CostP50: 14 * (1 + rise), CostP90: 42 * (1 + rise), CostP99: 67 * (1 + rise), Stranded: pricing.Credits(136 * (1 + 4*max(rise, 0))), Predictability: &tight}
 	e.Newly.Attempts = int(max(rise, 0) * float64(r.Attempts) / 30)
 	r.Projected = shadow.Projected{Lift: &shadow.Interval{Estimate: rise, Low: rise - .05, High: rise + .06}}
 	for _, el := range []float64{0, -.25, -.5, -1, -1.5, -2} {
@@ -231,8 +233,23 @@ func (g *Gateway) labReport(s *sheet) *shadow.Report {
 	}
 	even, lose := -.83, .17
 	r.Projected.BreakEven, r.Projected.AffordToLose = &even, &lose
+	g.labBalances(&r.Projected.Runway, rise)
+	r.Attempts, r.Seed, r.Limits = max(r.Attempts, 1), 20260330, []string{"How callers react to a price: every figure is about the same calls at other prices.", "Calls that were never made because an earlier one was refused."}
 	r.Guardrails = labGuardrails(r, rise)
 	return r
+}
+
+func (g *Gateway) labBalances(w *shadow.Runway, rise float64) {
+	w.EmptyBy7, w.EmptyBy30 = 3, 9
+	for d := range shadow.FanDays + 1 {
+		left := 1_240_000 - float64(d)*21_000*(1+rise)
+		spread := 9_000 * math.Sqrt(float64(d))
+		w.Fan = append(w.Fan, shadow.FanDay{Day: d, P10: left - spread, P50: left, P90: left + spread})
+	}
+	for i := range min(len(g.keys), 10) {
+		k := &g.keys[i]
+		w.Soonest = append(w.Soonest, shadow.RunwayKey{ID: k.ID, Name: k.Name, Balance: pricing.Credits(400 * (i + 1)), Days: float64(i*i+1) * 1.3, EmptyBy7: 1 / float64(i+1)})
+	}
 }
 
 func (g *Gateway) labKeys(r *shadow.Report, rise float64) {

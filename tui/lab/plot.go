@@ -46,6 +46,9 @@ func Plots() []Plot {
 		{"refused", func(d *Data) string { return "who is refused under " + d.Name + ", by key and time" }, Refused, 3},
 		{"demand", func(*Data) string { return "if callers react: change by elasticity" }, Demand, 5},
 		{"frontier", func(*Data) string { return "what each sheet collects against what it refuses" }, Frontier, 5},
+		{"runs", func(*Data) string { return "what a run costs: half, nine of ten, 99 of 100 stay below" }, Runs, 4},
+		{"balances", func(d *Data) string { return "how long balances last under " + d.Name }, Balances, 5},
+		{"doubts", func(*Data) string { return "what this rests on, and cannot know" }, Doubts, 3},
 	}
 }
 

@@ -39,6 +39,14 @@ func anyReport(t *rapid.T) *shadow.Report {
 		e.Survival.Curve = append(e.Survival.Curve, shadow.CurveStep{Hours: share.Draw(t, "hours"), Share: share.Draw(t, "share")})
 		r.Projected.Sensitivity = append(r.Projected.Sensitivity, shadow.Sensitivity{Elasticity: -share.Draw(t, "elasticity"), Change: share.Draw(t, "change") * 1e12})
 	}
+	e.Runs = shadow.Runs{Runs: rapid.IntRange(0, 9).Draw(t, "runs"), CostP50: share.Draw(t, "p50"), CostP90: share.Draw(t, "p90") * 1e9, CostP99: share.Draw(t, "p99") * 1e300, Broken: share.Draw(t, "broken"), Stranded: credits.Draw(t, "stranded")}
+	r.Projected.Runway = shadow.Runway{Refused: name.Draw(t, "why not"), EmptyBy7: rapid.IntRange(0, 9).Draw(t, "empty")}
+	for day := range rapid.IntRange(0, 31).Draw(t, "days") {
+		r.Projected.Runway.Fan = append(r.Projected.Runway.Fan, shadow.FanDay{Day: day, P10: share.Draw(t, "low"), P50: share.Draw(t, "middle") * 1e6, P90: share.Draw(t, "high") * 1e9})
+		r.Projected.Runway.Soonest = append(r.Projected.Runway.Soonest, shadow.RunwayKey{ID: name.Draw(t, "id"), Name: name.Draw(t, "key"), Balance: credits.Draw(t, "left"), Days: share.Draw(t, "lasts") * 100, EmptyBy7: share.Draw(t, "chance")})
+	}
+	r.Grade, r.Limits, r.LogDigest = rapid.SampledFrom([]string{"", "C"}).Draw(t, "grade"), []string{"Nothing.", strings.Repeat("long ", 40)}, name.Draw(t, "digest")
+	r.Projected.Refused, r.Projected.Advice = name.Draw(t, "refused"), name.Draw(t, "advice")
 	if rapid.Bool().Draw(t, "break-even") {
 		f := share.Draw(t, "at")
 		r.Projected.BreakEven, r.Projected.AffordToLose, r.Projected.MustStay = &f, &f, &f

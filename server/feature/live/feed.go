@@ -55,11 +55,14 @@ func (d *Feed) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return api.BadRequest("filter: %v", err)
 	}
-	every := 250 * time.Millisecond
-	if ms, err := strconv.Atoi(q.Get("every")); err == nil {
-		every = time.Duration(min(max(ms, 100), 60_000)) * time.Millisecond
+	every, err := everyOf(q.Get("every"))
+	if err != nil {
+		return err
 	}
-	window := windowOf(q.Get("window"))
+	window, err := windowOf(q.Get("window"))
+	if err != nil {
+		return err
+	}
 	out := api.OpenStream(w, r, d.Ended)
 	defer out.Close()
 	tick := time.NewTicker(every)
@@ -79,16 +82,31 @@ func (d *Feed) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-func windowOf(text string) time.Duration {
-	switch text {
-	case "1h":
-		return time.Hour
-	case "24h":
-		return 24 * time.Hour
-	case "14d":
-		return 14 * 24 * time.Hour
+// everyOf is the time between two frames, given in milliseconds.
+func everyOf(text string) (time.Duration, error) {
+	if text == "" {
+		return 250 * time.Millisecond, nil
 	}
-	return 5 * time.Minute
+	ms, err := strconv.Atoi(text)
+	if err != nil || ms < 100 || ms > 60_000 {
+		return 0, api.BadRequest("every=%s: milliseconds between two frames, from 100 to 60000", text)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// windowOf is the stretch of time that a frame sums, given in seconds.
+func windowOf(text string) (time.Duration, error) {
+	switch text {
+	case "", "300":
+		return 5 * time.Minute, nil
+	case "3600":
+		return time.Hour, nil
+	case "86400":
+		return 24 * time.Hour, nil
+	case "1209600":
+		return 14 * 24 * time.Hour, nil
+	}
+	return 0, api.BadRequest("window=%s: seconds, one of 300, 3600, 86400 and 1209600", text)
 }
 
 // mostLive is how many calls a frame shows.
@@ -154,7 +172,12 @@ func (d *Feed) overview(window time.Duration) (api.Overview, uint64) {
 		o.FailedShare, o.DeniedShare = float64(sum.failed)/float64(sum.calls), float64(sum.denied)/float64(sum.calls)
 	}
 	o.KeysToday, o.CreditsToday = len(f.today.keys), f.today.credits
-	d.rank(&o, sum, min(time.Duration(o.WindowSeconds)*time.Second, f.now().Sub(d.Started)))
+	o.ChangePercent, o.HasCalls = f.change(window), !f.first.IsZero()
+	known := f.now().Sub(d.Started)
+	if !f.first.IsZero() {
+		known = max(known, f.now().Sub(f.first))
+	}
+	d.rank(&o, sum, min(time.Duration(o.WindowSeconds)*time.Second, known))
 	return o, f.seq
 }
 

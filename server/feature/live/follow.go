@@ -4,6 +4,7 @@
 package live
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -22,6 +23,9 @@ type Follower struct {
 	fine  series // 5 s steps, 5 min
 	mid   series // 1 min steps, 1 h
 	wide  series // 1 h steps, 14 days
+	calls minutes
+	first time.Time // the oldest call that was counted; zero: none was
+	whole bool      // all that wide can hold has been read
 	keys  map[string]*keyUse
 	rows  []*journal.Event // newest calls, oldest first
 	today struct {
@@ -65,12 +69,76 @@ func (f *Follower) See(e *journal.Event) {
 	for _, s := range []*series{&f.fine, &f.mid, &f.wide} {
 		s.count(e.At, m)
 	}
+	f.calls.count(e.At)
+	if f.first.IsZero() {
+		f.first = e.At
+	}
 	f.countKey(e.At, c)
 	f.countToday(e.At, c)
 	f.rows = append(f.rows, e)
 	if over := len(f.rows) - mostRows; over > mostRows {
 		f.rows = append([]*journal.Event(nil), f.rows[over:]...)
 	}
+}
+
+// Earlier counts the calls below a number, that of the first that See is given,
+// as far back as the widest series goes. It reads backwards and beside the follower, so that
+// what happens now is seen at once after a start, and the last days some
+// seconds later.
+func (f *Follower) Earlier(ctx context.Context, j *journal.Journal, before uint64) error {
+	oldest := f.now().Add(-f.wide.step * time.Duration(len(f.wide.buckets)))
+	err := j.Scan(ctx.Done(), before, func(e *journal.Event) bool {
+		if e.At.Before(oldest) {
+			return false
+		}
+		if e.Call != nil {
+			f.seeEarlier(e)
+		}
+		return true
+	})
+	f.mu.Lock()
+	f.whole = err == nil && ctx.Err() == nil
+	f.mu.Unlock()
+	return err
+}
+
+func (f *Follower) seeEarlier(e *journal.Event) {
+	m := measure(e.Call)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wide.count(e.At, m)
+	f.calls.count(e.At)
+	if f.first.IsZero() || e.At.Before(f.first) {
+		f.first = e.At
+	}
+}
+
+// change is how many percent more calls a window has than the same one a day
+// before; nil where there is nothing to compare with. Behind mu.
+func (f *Follower) change(window time.Duration) *float64 {
+	now := f.now()
+	var here, before int64
+	switch {
+	case !f.whole:
+		return nil
+	case window <= time.Hour:
+		here = f.calls.between(now.Add(-window), now)
+		before = f.calls.between(now.Add(-window-24*time.Hour), now.Add(-24*time.Hour))
+	case window <= 24*time.Hour:
+		all := f.wide.window(now)
+		for i, b := range all[len(all)-48:] {
+			if i < 24 {
+				before += b.calls
+			} else {
+				here += b.calls
+			}
+		}
+	}
+	if before == 0 {
+		return nil
+	}
+	percent := (float64(here)/float64(before) - 1) * 100
+	return &percent
 }
 
 func (f *Follower) countToday(at time.Time, c *journal.Call) {

@@ -67,6 +67,44 @@ func (s *series) window(now time.Time) []*sums {
 	return out
 }
 
+// minutes counts calls by the minute, for a day and the hour before it.
+type minutes struct {
+	counts [25*60 + 1]int64
+	newest int64 // number of the newest minute since 1970
+}
+
+func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
+
+func (m *minutes) count(at time.Time) {
+	n := minuteOf(at)
+	if m.newest == 0 {
+		m.newest = n
+	}
+	m.advance(n)
+	if m.newest-n < int64(len(m.counts)) {
+		m.counts[n%int64(len(m.counts))]++
+	}
+}
+
+// advance empties the minutes that time has come round to.
+func (m *minutes) advance(n int64) {
+	m.newest = max(m.newest, n-int64(len(m.counts)))
+	for m.newest < n {
+		m.newest++
+		m.counts[m.newest%int64(len(m.counts))] = 0
+	}
+}
+
+// between is how many calls there were from a minute on, before another one.
+func (m *minutes) between(from, to time.Time) (sum int64) {
+	for n := minuteOf(from); n < minuteOf(to); n++ {
+		if n <= m.newest && m.newest-n < int64(len(m.counts)) {
+			sum += m.counts[n%int64(len(m.counts))]
+		}
+	}
+	return sum
+}
+
 // histogram counts durations in bands of 12 %, from 10 µs to some minutes.
 type histogram struct {
 	n     int64
