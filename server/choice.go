@@ -78,6 +78,19 @@ func (c *choice) read(r store.Reader) (err error) {
 	return err
 }
 
+// sheetTexts are the canonical texts of every sheet that is kept, by hash.
+func (s *Server) sheetTexts() (map[string]string, error) {
+	out := map[string]string{}
+	err := s.book.DB().View(func(snap *store.Snapshot) error {
+		list, err := sheets.All(snap)
+		for _, v := range list {
+			out[v.Hash] = v.Text
+		}
+		return err
+	})
+	return out, err
+}
+
 // one says whether all keys pay by the live sheet.
 func (c *choice) one() bool { return len(c.rollout.Kept) == 0 && c.rollout.Canary == nil }
 

@@ -139,7 +139,7 @@ func (s *Server) build(ctx context.Context) error {
 	if s.rollup, err = report.NewRollup(s.book.DB(), s.book.Journal(), s.opts.Log, 0); err != nil {
 		return err
 	}
-	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Rollup: s.rollup, Now: s.opts.Now, Sheet: sheets.Of(s.book.DB()), Proof: s.proofNow, Ended: s.ended})
+	s.reports = report.New(report.Options{Book: s.book, Keys: s.keys, Rollup: s.rollup, Now: s.opts.Now, Sheet: sheets.Of(s.book.DB()), Sheets: s.sheetTexts, Proof: s.proofNow, Ended: s.ended})
 	if s.dedup, err = dedup.Open(s.book, s.opts.Now); err != nil {
 		return err
 	}

@@ -25,8 +25,9 @@ type Options struct {
 	Rollup *Rollup
 	Now    func() time.Time
 	Sheet  func(hash string) (*pricing.Sheet, error)
-	Proof  func() api.Proof // how the last proof of the books ended
-	Ended  <-chan struct{}  // closed when event streams must end
+	Sheets func() (map[string]string, error) // the canonical text of every sheet that is kept, by hash
+	Proof  func() api.Proof                  // how the last proof of the books ended
+	Ended  <-chan struct{}                   // closed when event streams must end
 }
 
 // Reports answers what admins ask about the past.
@@ -55,6 +56,7 @@ func (p *Reports) Routes() []api.Route {
 		api.Handle("GET", "/admin/calls", api.Viewer, "Calls, newest first, filtered", p.calls),
 		api.Handle("GET", "/admin/calls/:id", api.Viewer, "One call in full", p.callDetail),
 		api.Handle("GET", "/admin/ledger", api.Viewer, "Entries of the ledger, newest first", p.ledger),
+		api.RawRoute("GET", "/admin/facts", api.Viewer, "Every act as it was recorded, and the sheets, one JSON object a line: what all figures are computed from", p.facts).As("application/x-ndjson").Reads("after"),
 		api.Handle("GET", "/admin/keys/use", api.Viewer, "Balance and use of one key over time", p.keyUse),
 	}
 }

@@ -129,6 +129,27 @@ func (j *Journal) forward(done <-chan struct{}, after uint64, fn func(*Event) bo
 	})
 }
 
+// Acts goes through all acts above after, oldest first, admissions among them,
+// with their numbers, until fn returns an error or done is closed.
+func (j *Journal) Acts(done <-chan struct{}, after uint64, fn func(seq uint64, a Act) error) error {
+	p := &pacer{j: j, done: done, last: j.Last()}
+	return Blocks(done, j.source, after, func(raw []byte) (bool, error) {
+		b, err := Decode(raw)
+		if err != nil {
+			return false, err
+		}
+		for i, a := range b.Acts {
+			if seq := b.First + uint64(i); seq > after {
+				if err := fn(seq, a); err != nil {
+					return false, err
+				}
+			}
+		}
+		p.count(len(b.Acts))
+		return true, nil
+	})
+}
+
 // Scan goes through the events below before (0: all), newest first, until fn
 // returns false or done is closed.
 func (j *Journal) Scan(done <-chan struct{}, before uint64, fn func(*Event) bool) error {

@@ -72,9 +72,25 @@ func (w *World) shadow() *cobra.Command {
 			})
 		})
 	}))
-	cmd.AddCommand(w.action(r, "export NAME", "The report's keys as CSV", cobra.ExactArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.AddCommand(w.shadowExport(r))
+	return cmd
+}
+
+func (w *World) shadowExport(r *remote) *cobra.Command {
+	facts := false
+	cmd := w.action(r, "export [NAME | --facts]", "The report's keys as CSV, or every recorded fact", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
+		switch {
+		case facts && len(args) == 0:
+			return c.Download(ctx, "/admin/facts", w.Out)
+		case facts || len(args) == 0:
+			return usage("say whose report's keys to export, such as \"paygate shadow export pro\", or --facts and no name")
+		}
 		return c.Download(ctx, "/admin/shadow/report?format=csv&name="+url.QueryEscape(args[0]), w.Out)
-	}))
+	})
+	cmd.Long = "NAME: a report's keys as CSV. --facts: every act as it was recorded and the text of every price sheet, one JSON object a line. " +
+		"It is all that reports are computed from, so that somebody else can compute them again."
+	cmd.Example = "  paygate shadow export pro > keys.csv\n  paygate shadow export --facts > facts.ndjson"
+	cmd.Flags().BoolVar(&facts, "facts", false, "every recorded fact instead of a report")
 	return cmd
 }
 
