@@ -295,7 +295,7 @@ func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	r.Projected.Runway = t.runway(l.o.Name, cand)
 	r.Limits = cannotKnow
 	if p.policy != nil {
-		made := p.policy.WhatIf
+		made := p.policy.Guess
 		r.Projected.Growth = t.grow(made.Growth)
 		r.WhatIf = &made
 	}

@@ -12,6 +12,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow"
+	"paygate/shadow/whatif"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -96,7 +97,7 @@ func TestRealBalancesAreUntouched(t *testing.T) {
 				}
 				if x.step(); i == 1 && step%50 == 40 {
 					x.report(t, "c10")
-					in := shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: flat(4)}}, WhatIf: &shadow.WhatIf{Policy: shadow.PolicyTopUp, Grant: 7}}
+					in := shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: flat(4)}}, WhatIf: &whatif.Guess{Policy: whatif.TopUp, Grant: 7}}
 					must[[]*shadow.Report](t)(x.lab.Replay(ctx, in))
 				}
 			}
@@ -213,19 +214,19 @@ func TestWhatReplaysSayOfDeniedAgents(t *testing.T) {
 		r.pay(t, "key_a", "cheap")
 	}
 	cand := pricing.FromTools(pricing.ToolPrice{PerCall: 1}, map[string]pricing.ToolPrice{"dear": {PerCall: 7}}, false)
-	replay := func(w *shadow.WhatIf) *shadow.Report {
+	replay := func(w *whatif.Guess) *shadow.Report {
 		t.Helper()
 		return must[[]*shadow.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}}, WhatIf: w}))[0]
 	}
 	for _, test := range []struct {
-		what *shadow.WhatIf
+		what *whatif.Guess
 		want pricing.Credits
 	}{
 		{nil, 20}, // 7+1+7+1 and four at 1
-		{&shadow.WhatIf{Policy: shadow.PolicyStopRun}, 16},
-		{&shadow.WhatIf{Policy: shadow.PolicyTopUp, TopUp: 10}, 64},
-		{&shadow.WhatIf{Policy: shadow.PolicyRetry, Retries: 3}, 20},
-		{&shadow.WhatIf{Grant: 100}, 64},
+		{&whatif.Guess{Policy: whatif.StopRun}, 16},
+		{&whatif.Guess{Policy: whatif.TopUp, TopUp: 10}, 64},
+		{&whatif.Guess{Policy: whatif.Retry, Retries: 3}, 20},
+		{&whatif.Guess{Grant: 100}, 64},
 	} {
 		if got := replay(test.what); got.Exact.Candidate.Collectable != test.want || got.SelfDifference != 0 {
 			t.Errorf("%+v: %d, want %d; %d differences", test.what, got.Exact.Candidate.Collectable, test.want, got.SelfDifference)
@@ -298,14 +299,14 @@ func TestAllPoliciesAtOnce(t *testing.T) {
 	}
 	cand := pricing.FromTools(pricing.ToolPrice{PerCall: 1}, map[string]pricing.ToolPrice{"deep": {PerCall: 4}}, false)
 	reports := must[[]*shadow.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}},
-		WhatIf: &shadow.WhatIf{Policy: shadow.PolicyAll, TopUp: 5, Cheaper: map[string]string{"deep": "flat"}, Growth: map[string]float64{"*": 2}}}))
-	want := map[string]pricing.Credits{shadow.PolicySkip: 12, shadow.PolicyStopRun: 10, shadow.PolicyRetry: 12, shadow.PolicyTopUp: 20, shadow.PolicyCheaper: 13}
+		WhatIf: &whatif.Guess{Policy: whatif.All, TopUp: 5, Cheaper: map[string]string{"deep": "flat"}, Growth: map[string]float64{"*": 2}}}))
+	want := map[string]pricing.Credits{whatif.Skip: 12, whatif.StopRun: 10, whatif.Retry: 12, whatif.TopUp: 20, whatif.Cheaper: 13}
 	for _, rep := range reports {
 		w := rep.WhatIf
 		if rep.Exact.Candidate.Collectable != want[w.Policy] || rep.SelfDifference != 0 || rep.Projected.Growth.Keys != 2 || len(rep.Frontier) != 6 {
 			t.Errorf("%s: %+v, %+v", w.Policy, rep.Exact.Candidate, rep.Projected.Growth)
 		}
-		if denied := rep.Exact.Candidate.Denied; w.Policy == shadow.PolicyCheaper && denied >= reports[0].Exact.Candidate.Denied {
+		if denied := rep.Exact.Candidate.Denied; w.Policy == whatif.Cheaper && denied >= reports[0].Exact.Candidate.Denied {
 			t.Errorf("a cheaper tool is denied as often: %d", denied)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/tally"
+	"paygate/shadow/whatif"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -21,7 +22,7 @@ type pair struct {
 	real   amounts    // what they were charged in reality
 	then   past       // the sheets that calls were judged by
 	err    error
-	policy *policy
+	policy *whatif.Enacted
 	at     time.Time // of the act that is lived through
 
 	watch func(c *journal.Call, live, cand *ledger.Verdict) // sees every call that counts; may be nil
@@ -108,7 +109,7 @@ func (p *pair) act(s *step, live []ledger.Verdict) {
 	for i := range other {
 		v := &other[i]
 		if p.policy != nil {
-			p.policy.see(v)
+			p.policy.See(v)
 		}
 		if i >= len(live) { // nothing to compare with: it does not count as covered
 			p.tally.Attempts++

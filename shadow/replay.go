@@ -9,6 +9,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/tally"
+	"paygate/shadow/whatif"
 )
 
 // Candidate is a sheet that a replay tries.
@@ -21,9 +22,9 @@ type Candidate struct {
 // past. Wallets begin as they were at its start.
 type ReplayRequest struct {
 	ID         string      // to ask for its progress and cancel it by; may be empty
-	Candidates []Candidate // at most MostRunning; each as often as there are policies, for PolicyAll
+	Candidates []Candidate // at most MostRunning; each as often as there are policies, for whatif.All
 	Window     Window
-	WhatIf     *WhatIf
+	WhatIf     *whatif.Guess
 }
 
 // Replay lives through the journal and gives a report for each candidate, in
@@ -58,7 +59,7 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 		for _, t := range tries {
 			p := w.begin(t.Sheet, tally.New(tally.Window{From: in.Window.From, To: to}))
 			if t.whatIf != nil {
-				p.policy = newPolicy(*t.whatIf, p.cand)
+				p.policy = whatif.Enact(*t.whatIf, p.cand)
 			}
 		}
 		return nil
@@ -82,22 +83,24 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
 // try is one candidate with one guess of how callers react.
 type try struct {
 	Candidate
-	whatIf *WhatIf
+	whatIf *whatif.Guess
 }
 
-// tries are the candidates, each under every policy when PolicyAll is asked for.
+// tries are the candidates, each under every policy when whatif.All is asked for.
 func (in *ReplayRequest) tries() ([]try, error) {
-	if err := in.WhatIf.validate(); err != nil {
-		return nil, err
+	if in.WhatIf != nil {
+		if err := in.WhatIf.Check(); err != nil {
+			return nil, badInput("%v", err)
+		}
 	}
 	var out []try
 	for _, c := range in.Candidates {
-		if in.WhatIf == nil || in.WhatIf.Policy != PolicyAll {
+		if in.WhatIf == nil || in.WhatIf.Policy != whatif.All {
 			out = append(out, try{c, in.WhatIf})
 			continue
 		}
-		for _, policy := range Policies() {
-			if policy == PolicyCheaper && len(in.WhatIf.Cheaper) == 0 {
+		for _, policy := range whatif.Policies() {
+			if policy == whatif.Cheaper && len(in.WhatIf.Cheaper) == 0 {
 				continue
 			}
 			w := *in.WhatIf

@@ -9,34 +9,35 @@ import (
 	"paygate/pricing"
 	"paygate/shadow/tally"
 	"paygate/shadow/trial"
+	"paygate/shadow/whatif"
 )
 
 // Report is what a candidate would have meant: the same content in every form.
 // Exact figures are arithmetic over recorded calls; projected ones are about
 // other calls and have intervals, or say why they have none.
 type Report struct {
-	Name           string       `json:"name"`
-	Demo           bool         `json:"demo,omitempty"` // the calls are made up
-	Live           string       `json:"live"`           // hash of the sheet that was live at the start
-	Candidate      string       `json:"candidate"`      // hash
-	From           time.Time    `json:"from"`
-	To             time.Time    `json:"to"`
-	Seed           uint64       `json:"seed"`
-	Version        string       `json:"version"` // of the program that made it
-	LogDigest      string       `json:"logDigest"`
-	LastSeq        uint64       `json:"lastSeq"` // the last act that is in the report
-	Grade          string       `json:"grade"`   // A: shadow mode; B: charged, few denied; C: demand is censored
-	Coverage       float64      `json:"coverage"`
-	Attempts       int          `json:"attempts"`
-	SelfDifference int          `json:"selfDifference"`
-	WhatIf         *WhatIf      `json:"whatIf,omitempty"`
-	Lag            uint64       `json:"lag"` // acts that came while it was made
-	Exact          Exact        `json:"exact"`
-	Projected      Projected    `json:"projected"`
-	Guardrails     []Guardrail  `json:"guardrails"`
-	Frontier       []Point      `json:"frontier"`             // every candidate that was lived through beside this one
-	Trial          *trial.Trial `json:"experiment,omitempty"` // once some keys pay by it
-	Limits         []string     `json:"cannotKnow"`           // what no report of this kind can say
+	Name           string        `json:"name"`
+	Demo           bool          `json:"demo,omitempty"` // the calls are made up
+	Live           string        `json:"live"`           // hash of the sheet that was live at the start
+	Candidate      string        `json:"candidate"`      // hash
+	From           time.Time     `json:"from"`
+	To             time.Time     `json:"to"`
+	Seed           uint64        `json:"seed"`
+	Version        string        `json:"version"` // of the program that made it
+	LogDigest      string        `json:"logDigest"`
+	LastSeq        uint64        `json:"lastSeq"` // the last act that is in the report
+	Grade          string        `json:"grade"`   // A: shadow mode; B: charged, few denied; C: demand is censored
+	Coverage       float64       `json:"coverage"`
+	Attempts       int           `json:"attempts"`
+	SelfDifference int           `json:"selfDifference"`
+	WhatIf         *whatif.Guess `json:"whatIf,omitempty"`
+	Lag            uint64        `json:"lag"` // acts that came while it was made
+	Exact          Exact         `json:"exact"`
+	Projected      Projected     `json:"projected"`
+	Guardrails     []Guardrail   `json:"guardrails"`
+	Frontier       []Point       `json:"frontier"`             // every candidate that was lived through beside this one
+	Trial          *trial.Trial  `json:"experiment,omitempty"` // once some keys pay by it
+	Limits         []string      `json:"cannotKnow"`           // what no report of this kind can say
 }
 
 // Exact is what the recorded calls come to.

@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"paygate/shadow"
+	"paygate/shadow/whatif"
 	"paygate/tui/chart"
 	"paygate/tui/figure"
 	"paygate/tui/paint"
@@ -21,7 +22,7 @@ type bracket struct {
 }
 
 type bracketRow struct {
-	whatIf shadow.WhatIf
+	whatIf whatif.Guess
 	words  string
 	report *shadow.Report
 	fault  string
@@ -34,19 +35,19 @@ func (l *laboratory) bracketing() tea.Cmd {
 		return nil
 	}
 	b := &bracket{l: l, name: c.name, rows: []bracketRow{
-		{whatIf: shadow.WhatIf{Policy: shadow.PolicyStopRun}, words: "gives up the piece of work"},
-		{whatIf: shadow.WhatIf{Policy: shadow.PolicySkip}, words: "leaves that call out, goes on"},
-		{whatIf: shadow.WhatIf{Policy: shadow.PolicyRetry, Retries: 3}, words: "comes back 3 times, in vain"},
-		{whatIf: shadow.WhatIf{Policy: shadow.PolicyTopUp}, words: "tops up and pays"},
+		{whatIf: whatif.Guess{Policy: whatif.StopRun}, words: "gives up the piece of work"},
+		{whatIf: whatif.Guess{Policy: whatif.Skip}, words: "leaves that call out, goes on"},
+		{whatIf: whatif.Guess{Policy: whatif.Retry, Retries: 3}, words: "comes back 3 times, in vain"},
+		{whatIf: whatif.Guess{Policy: whatif.TopUp}, words: "tops up and pays"},
 	}}
 	cmds := []tea.Cmd{l.m.open(b)}
 	for i := range b.rows {
 		b.waiting++
 		in := struct {
-			From   string         `json:"from"`
-			To     string         `json:"to"`
-			Sheets []variant      `json:"sheets"`
-			WhatIf *shadow.WhatIf `json:"whatIf"`
+			From   string        `json:"from"`
+			To     string        `json:"to"`
+			Sheets []variant     `json:"sheets"`
+			WhatIf *whatif.Guess `json:"whatIf"`
 		}{l.enact.from.Format(rfc3339), l.enact.to.Format(rfc3339), []variant{c.variant()}, &b.rows[i].whatIf}
 		cmds = append(cmds, ask(l.m, "POST", "/admin/shadow/replay", in, func(got labReports, err error) tea.Cmd {
 			b.waiting--
@@ -70,7 +71,7 @@ func (b *bracket) Press(press, _ string) (bool, tea.Cmd) {
 	case "esc", "q", "enter", "f", "ctrl+c":
 		return true, nil
 	case "y":
-		return false, b.l.m.copy("paygate shadow what-if "+quote(b.name)+" --policy "+shadow.PolicyStopRun, "")
+		return false, b.l.m.copy("paygate shadow what-if "+quote(b.name)+" --policy "+whatif.StopRun, "")
 	}
 	return false, nil
 }

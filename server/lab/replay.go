@@ -7,6 +7,7 @@ import (
 	"paygate/pricing/sheetfile"
 	"paygate/server/api"
 	"paygate/shadow"
+	"paygate/shadow/whatif"
 )
 
 // sheetIn is a sheet that is tried: one by its text, or by the name of an
@@ -19,11 +20,11 @@ type sheetIn struct {
 
 type replayIn struct {
 	sheetIn
-	Sheets []sheetIn      `json:"sheets"` // several at once, instead
-	ID     string         `json:"id"`     // to ask for its progress by
-	From   string         `json:"from"`
-	To     string         `json:"to"`
-	WhatIf *shadow.WhatIf `json:"whatIf"`
+	Sheets []sheetIn     `json:"sheets"` // several at once, instead
+	ID     string        `json:"id"`     // to ask for its progress by
+	From   string        `json:"from"`
+	To     string        `json:"to"`
+	WhatIf *whatif.Guess `json:"whatIf"`
 }
 
 type replayOut struct {
