@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"paygate/pricing"
+	"paygate/shadow/report"
 	"paygate/shadow/stats"
 	"paygate/store/journal"
 	"paygate/store/sheets"
@@ -105,7 +106,7 @@ func (t *times) above(us float64) int {
 }
 
 // canaryGuards reads on and compares the two sides.
-func (l *Lab) canaryGuards(ctx context.Context, c *sheets.Canary) ([]Guardrail, error) {
+func (l *Lab) canaryGuards(ctx context.Context, c *sheets.Canary) ([]report.Guardrail, error) {
 	before := l.attemptsBefore(c.Name)
 	l.watching.Lock()
 	defer l.watching.Unlock()
@@ -119,16 +120,16 @@ func (l *Lab) canaryGuards(ctx context.Context, c *sheets.Canary) ([]Guardrail, 
 }
 
 // guards compares the two sides.
-func (a *arms) guards(c *sheets.Canary, before map[string]float64, hours float64) []Guardrail {
-	guard := func(name string, value, limit float64, bad bool) Guardrail {
-		return Guardrail{name, round(value), limit, !bad, BlocksCanary}
+func (a *arms) guards(c *sheets.Canary, before map[string]float64, hours float64) []report.Guardrail {
+	guard := func(name string, value, limit float64, bad bool) report.Guardrail {
+		return report.Guardrail{Name: name, Value: round(value), Limit: limit, Pass: !bad, Blocks: report.BlocksCanary}
 	}
 	e, failing := a.errors()
 	slower, slow := a.slower()
 	drop, fewer := a.drop(c, before, hours)
 	u0, u1 := share(a.sides[0].unfunded, a.sides[0].funded), share(a.sides[1].unfunded, a.sides[1].funded)
 	broke := a.sides[0].funded >= fewestCalls && a.sides[1].funded >= fewestCalls && u1-u0 > maxUnfunded && surely(u0, a.sides[0].funded, u1, a.sides[1].funded)
-	return []Guardrail{guard("errorRate", e, maxErrors, failing), guard("p99", slower, maxSlower, slow),
+	return []report.Guardrail{guard("errorRate", e, maxErrors, failing), guard("p99", slower, maxSlower, slow),
 		guard("attemptsDrop", drop, maxDrop, fewer), guard("topUpFailures", u1-u0, maxUnfunded, broke)}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/report"
 	"paygate/store"
 	"paygate/store/ledger"
 	"paygate/store/sheets"
@@ -75,7 +76,7 @@ func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, 
 	if err != nil {
 		return nil, err
 	}
-	return &Promoted{Experiment: e, Waived: []string{}, Failing: []Guardrail{}, Guardrails: []Guardrail{}}, l.changed(ctx)
+	return &Promoted{Experiment: e, Waived: []string{}, Failing: []report.Guardrail{}, Guardrails: []report.Guardrail{}}, l.changed(ctx)
 }
 
 // watch says what is to happen to a canary now: nil, nothing.
@@ -139,12 +140,12 @@ func (l *Lab) liveHash() (hash string, err error) {
 
 // Rollout is who pays by which sheet, with what is watched of a canary.
 type Rollout struct {
-	Live   string         `json:"live"`
-	Kept   []sheets.Kept  `json:"kept"`
-	Canary *sheets.Canary `json:"canary"`
-	Guards []Guardrail    `json:"guards"` // of the canary; one that fails takes it back
-	Arms   [2]Arm         `json:"arms"`   // live, canary
-	Next   *sheets.Next   `json:"next"`
+	Live   string             `json:"live"`
+	Kept   []sheets.Kept      `json:"kept"`
+	Canary *sheets.Canary     `json:"canary"`
+	Guards []report.Guardrail `json:"guards"` // of the canary; one that fails takes it back
+	Arms   [2]Arm             `json:"arms"`   // live, canary
+	Next   *sheets.Next       `json:"next"`
 }
 
 // Arm is what one side of a canary has done since it began.
@@ -162,7 +163,7 @@ func (l *Lab) Rollout(ctx context.Context) (*Rollout, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Rollout{Kept: append([]sheets.Kept{}, r.Kept...), Canary: r.Canary, Next: r.Next, Guards: []Guardrail{}}
+	out := &Rollout{Kept: append([]sheets.Kept{}, r.Kept...), Canary: r.Canary, Next: r.Next, Guards: []report.Guardrail{}}
 	if out.Live, err = l.liveHash(); err != nil || r.Canary == nil {
 		return out, err
 	}

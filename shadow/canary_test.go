@@ -9,6 +9,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -132,7 +133,7 @@ func TestACanaryWithoutHarmGoesLiveWhenItsTimeIsOver(t *testing.T) {
 	if v := c.report(t, "three"); v.SelfDifference != 0 || len(v.Exact.Sheets) != 1 {
 		t.Errorf("%d decisions differ when two sheets are charged; before there was one: %+v", v.SelfDifference, v.Exact.Sheets)
 	}
-	split := must[*shadow.Report](t)(c.lab.Report(ctx, "three~before", shadow.Window{})).Exact
+	split := must[*report.Report](t)(c.lab.Report(ctx, "three~before", shadow.Window{})).Exact
 	if s := split.Sheets; len(s) != 2 || s[0].Keys+s[1].Keys != len(c.keys) || s[0].Change+s[1].Change != split.Change.Total || s[0].Change*s[1].Change != 0 {
 		t.Errorf("the keys that paid new prices and the others: %+v of %+v", s, split.Change)
 	}
@@ -267,7 +268,7 @@ func TestTheSheetOfBeforeGoesOnAsAShadow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r := must[*shadow.Report](t)(c.lab.Report(ctx, "three~before", shadow.Window{})); r.Exact.Change.Total != pricing.Credits(-calls) {
+	if r := must[*report.Report](t)(c.lab.Report(ctx, "three~before", shadow.Window{})); r.Exact.Change.Total != pricing.Credits(-calls) {
 		t.Errorf("the report of the sheet of before: %+v", r.Exact.Change)
 	}
 	back := must[*shadow.RolledBackTo](t)(c.lab.Rollback(ctx, true, "test"))

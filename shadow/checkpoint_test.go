@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 // again is another lab over the same books, as after a start.
@@ -23,7 +24,7 @@ func reportsOf(t *testing.T, l *shadow.Lab, names ...string) string {
 	t.Helper()
 	out := ""
 	for _, name := range names {
-		out += string(must[[]byte](t)(json.Marshal(must[*shadow.Report](t)(l.Report(ctx, name, shadow.Window{})))))
+		out += string(must[[]byte](t)(json.Marshal(must[*report.Report](t)(l.Report(ctx, name, shadow.Window{})))))
 	}
 	return out
 }
@@ -92,7 +93,7 @@ func TestACheckpointThatIsOfNoUseIsLeftAside(t *testing.T) {
 	other.later(time.Hour)
 	other.pay(t, "key_0", "echo")
 	l := other.again(dir)
-	if rep := must[*shadow.Report](t)(l.Report(ctx, "five", shadow.Window{})); rep.Attempts != 41 {
+	if rep := must[*report.Report](t)(l.Report(ctx, "five", shadow.Window{})); rep.Attempts != 41 {
 		t.Errorf("%d attempts", rep.Attempts)
 	}
 	if err := l.Close(); err != nil {
@@ -143,12 +144,12 @@ func TestAnExperimentOutlivesTheBeginOfTheJournal(t *testing.T) {
 		}
 		r.later(time.Minute)
 		r.pay(t, "key_a", "echo")
-		rep := must[*shadow.Report](t)(r.again("").Report(ctx, "five", shadow.Window{}))
+		rep := must[*report.Report](t)(r.again("").Report(ctx, "five", shadow.Window{}))
 		if e := rep.Exact; rep.Attempts < 20 || rep.Attempts > 200 || rep.Coverage != 1 || rep.SelfDifference != 0 || e.Candidate.Collectable != 5*e.Live.Collectable/2 || !rep.From.After(noon) {
 			t.Errorf("shadow mode %t: %d attempts, coverage %v, %d differences, %+v", shadowMode, rep.Attempts, rep.Coverage, rep.SelfDifference, e.Candidate)
 		}
 		resumed := r.again(dir)
-		if rep := must[*shadow.Report](t)(resumed.Report(ctx, "five", shadow.Window{})); rep.Attempts != 302 {
+		if rep := must[*report.Report](t)(resumed.Report(ctx, "five", shadow.Window{})); rep.Attempts != 302 {
 			t.Errorf("shadow mode %t: %d attempts after the checkpoint; before: %s", shadowMode, rep.Attempts, want)
 		}
 		if err := errors.Join(resumed.Close(), r.Close()); err != nil {

@@ -11,6 +11,7 @@ import (
 	"paygate/pricing"
 	"paygate/pricing/sheetfile"
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -169,7 +170,7 @@ func (x *traffic) agrees() {
 	if same.SelfDifference != 0 || same.Coverage != 1 || same.Attempts == 0 {
 		x.t.Errorf("%d differences, coverage %v of %d", same.SelfDifference, same.Coverage, same.Attempts)
 	}
-	if e := same.Exact; e.Change != (shadow.Change{}) || e.Newly.Attempts != 0 || e.Live.Collectable != e.Candidate.Collectable || e.Live.Admitted != e.Candidate.Admitted {
+	if e := same.Exact; e.Change != (report.Change{}) || e.Newly.Attempts != 0 || e.Live.Collectable != e.Candidate.Collectable || e.Live.Admitted != e.Candidate.Admitted {
 		x.t.Errorf("the live sheet differs from itself: %+v", e)
 	}
 	if c := other.Exact.Change; c.Total != c.Rate+c.AccessWon+c.AccessLost+c.Refunds {
@@ -192,7 +193,7 @@ func TestItIsTheSameOnOneProcessorAndOnMany(t *testing.T) { // not parallel: it 
 	var want string
 	for _, n := range []int{1, 2, 4} {
 		before := runtime.GOMAXPROCS(n)
-		reports := must[[]*shadow.Report](t)(x.lab.Replay(ctx, shadow.ReplayRequest{Window: shadow.Window{To: x.now().Add(time.Hour)},
+		reports := must[[]*report.Report](t)(x.lab.Replay(ctx, shadow.ReplayRequest{Window: shadow.Window{To: x.now().Add(time.Hour)},
 			Candidates: []shadow.Candidate{{Name: "a", Sheet: flat(3)}, {Name: "b", Sheet: sheet(t, live)}, {Name: "c", Sheet: flat(9)}, {Name: "d", Sheet: sheet(t, planned)}}}))
 		runtime.GOMAXPROCS(before)
 		raw := string(must[[]byte](t)(json.Marshal(reports)))

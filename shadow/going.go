@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/report"
 	"paygate/store/sheets"
 )
 
@@ -76,7 +77,7 @@ type Review struct {
 }
 
 // reviewOf is a report's hash.
-func reviewOf(r *Report) (string, error) {
+func reviewOf(r *report.Report) (string, error) {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return "", fmt.Errorf("report of %s: %w", r.Name, err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/report"
 	"paygate/shadow/stats"
 	"paygate/shadow/tally"
 	"paygate/shadow/trial"
@@ -202,7 +203,7 @@ type Window = tally.Window
 
 // Report is what an experiment's candidate would have meant so far. It waits
 // until everything that has been answered is in.
-func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, error) {
+func (l *Lab) Report(ctx context.Context, name string, window Window) (*report.Report, error) {
 	e, err := l.Experiment(experimentOf(name))
 	if err != nil {
 		return nil, err
@@ -220,7 +221,7 @@ func (l *Lab) Report(ctx context.Context, name string, window Window) (*Report, 
 }
 
 // reportNow is of all that has been lived through.
-func (l *Lab) reportNow(ctx context.Context, name string) (*Report, error) {
+func (l *Lab) reportNow(ctx context.Context, name string) (*report.Report, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.advance(ctx); err != nil {
@@ -230,7 +231,7 @@ func (l *Lab) reportNow(ctx context.Context, name string) (*Report, error) {
 }
 
 // again walks anew up to an act.
-func (l *Lab) again(ctx context.Context, name string, window Window, last uint64) (*Report, error) {
+func (l *Lab) again(ctx context.Context, name string, window Window, last uint64) (*report.Report, error) {
 	w, pairs, err := l.nearest(window.From, window)
 	if err != nil {
 		return nil, err
@@ -241,7 +242,7 @@ func (l *Lab) again(ctx context.Context, name string, window Window, last uint64
 	return l.make(ctx, w, pairs, name, window.To)
 }
 
-func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, name string, to time.Time) (*Report, error) {
+func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, name string, to time.Time) (*report.Report, error) {
 	t := pairs[name]
 	if t == nil {
 		return nil, wrongState("experiment %s has not started; start it with \"paygate shadow start %s\"", name, name)
@@ -249,77 +250,46 @@ func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, na
 	if to.IsZero() {
 		to = l.o.Now().UTC().Truncate(time.Millisecond).Add(time.Millisecond)
 	}
-	r := &Report{Name: name, Live: t.Live, Candidate: t.Candidate, From: t.from, To: to}
+	r := &report.Report{Name: name, Live: t.Live, Candidate: t.Candidate, From: t.from, To: to}
 	sheet, err := l.sheet(t.Candidate)
 	if err != nil {
 		return nil, err
 	}
 	l.fill(r, w, t.pair, sheet)
-	points := []Point{counted{t.pair.tally}.livePoint()}
+	var beside []report.Beside
 	for _, other := range slices.Sorted(maps.Keys(pairs)) {
-		if other != name && experimentOf(other) != other {
-			continue
+		if p := pairs[other]; other == name || experimentOf(other) == other {
+			beside = append(beside, report.Beside{Name: p.Name, Candidate: p.Candidate, Tally: p.pair.tally, Dollar: report.Dollar(sheet)})
 		}
-		points = append(points, counted{pairs[other].pair.tally}.point(pairs[other].mark, dollar(sheet)))
 	}
-	r.Frontier = frontier(points)
+	r.Frontier = report.Frontier(t.pair.tally, beside)
 	if len(t.stages) > 0 {
 		r.Trial, err = l.trials().Of(ctx, t.subject(), w.last, to)
 	}
 	return r, err
 }
 
-// dollar is what counts as nothing of a bill: one of the sheet's currency.
-func dollar(sheet *pricing.Sheet) pricing.Credits {
-	if usd := sheet.Spec().CreditUSD; usd > 0 {
-		return pricing.Credits((pricing.One + usd - 1) / usd)
-	}
-	return 1
-}
-
 // fill makes all figures of a report.
-func (l *Lab) fill(r *Report, w *walker, p *pair, sheet *pricing.Sheet) {
-	t := counted{p.tally}
+func (l *Lab) fill(r *report.Report, w *walker, p *pair, sheet *pricing.Sheet) {
 	r.Demo = l.o.Demo
 	r.Seed, r.Version, r.LogDigest, r.LastSeq, r.SelfDifference = stats.Seed, l.o.Version, w.digest, w.last, w.differs
-	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.coverage(), t.grade()
 	if last := l.o.Book.Journal().Last(); last > w.last {
 		r.Lag = last - w.last
 	}
-	r.Exact = t.figures(l.o.Name, dollar(sheet))
-	r.Exact.Clipped = p.cand.Clipped
-	live, cand := pursesOf(cmp.Or(p.live, w.real)), pursesOf(p.cand)
-	r.Exact.Wallets = t.wallets(live, cand)
-	r.Exact.Wallets.Given, r.Exact.Wallets.Expired = p.plans.Added, p.plans.Expired
-	r.Projected = t.project()
-	r.Projected.Runway = t.runway(l.o.Name, cand)
-	r.Limits = cannotKnow
+	from := report.Source{Tally: p.tally, Name: l.o.Name, Dollar: report.Dollar(sheet), Balances: [2]map[string]pricing.Credits{balances(cmp.Or(p.live, w.real)), balances(p.cand)},
+		Clipped: p.cand.Clipped, Given: p.plans.Added, Expired: p.plans.Expired}
 	if p.policy != nil {
 		made := p.policy.Guess
-		r.Projected.Growth = t.grow(made.Growth)
-		r.WhatIf = &made
+		from.WhatIf = &made
 	}
-	r.Guardrails = guardrails(r)
+	r.Fill(from)
 }
 
-func (t counted) coverage() float64 {
-	if t.Attempts == 0 {
-		return 1
-	}
-	return float64(t.Evaluated) / float64(t.Attempts)
-}
-
-// grade says how much the live prices have censored what was asked for.
-func (t counted) grade() string {
-	switch {
-	case t.Attempts == 0:
-		return "C"
-	case t.Observed == t.Attempts:
-		return "A"
-	case float64(t.Sides[0].Denied) < .02*float64(t.Attempts):
-		return "B"
-	}
-	return "C"
+// balances are what keys have.
+func balances(s *ledger.Scenario) map[string]pricing.Credits {
+	all := map[string]pricing.Credits{}
+	s.Wallets(func(key string, posted, _ pricing.Credits) { all[key] = posted })
+	return all
 }
 
 // Verified is the answer to a report that is checked.
@@ -330,7 +300,7 @@ type Verified struct {
 
 // Verify makes a report again from the journal and compares it field by field.
 func (l *Lab) Verify(ctx context.Context, raw []byte) (*Verified, error) {
-	var was Report
+	var was report.Report
 	if err := json.Unmarshal(raw, &was); err != nil {
 		return nil, badInput("this is not a report: %s", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/shadow/whatif"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -98,7 +99,7 @@ func TestRealBalancesAreUntouched(t *testing.T) {
 				if x.step(); i == 1 && step%50 == 40 {
 					x.report(t, "c10")
 					in := shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: flat(4)}}, WhatIf: &whatif.Guess{Policy: whatif.TopUp, Grant: 7}}
-					must[[]*shadow.Report](t)(x.lab.Replay(ctx, in))
+					must[[]*report.Report](t)(x.lab.Replay(ctx, in))
 				}
 			}
 			for k := range 6 {
@@ -119,7 +120,7 @@ func TestAReportAfterARestartIsTheSame(t *testing.T) {
 	r := fives(t)
 	before := r.report(t, "five")
 	again := shadow.New(shadow.Options{Book: r.Book, Now: r.now, Name: func(id string) string { return "name of " + id }})
-	after := must[*shadow.Report](t)(again.Report(ctx, "five", shadow.Window{}))
+	after := must[*report.Report](t)(again.Report(ctx, "five", shadow.Window{}))
 	a, b := must[[]byte](t)(json.Marshal(before)), must[[]byte](t)(json.Marshal(after))
 	if string(a) != string(b) {
 		t.Errorf("%s\n%s", a, b)
@@ -214,9 +215,9 @@ func TestWhatReplaysSayOfDeniedAgents(t *testing.T) {
 		r.pay(t, "key_a", "cheap")
 	}
 	cand := pricing.FromTools(pricing.ToolPrice{PerCall: 1}, map[string]pricing.ToolPrice{"dear": {PerCall: 7}}, false)
-	replay := func(w *whatif.Guess) *shadow.Report {
+	replay := func(w *whatif.Guess) *report.Report {
 		t.Helper()
-		return must[[]*shadow.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}}, WhatIf: w}))[0]
+		return must[[]*report.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}}, WhatIf: w}))[0]
 	}
 	for _, test := range []struct {
 		what *whatif.Guess
@@ -298,7 +299,7 @@ func TestAllPoliciesAtOnce(t *testing.T) {
 		r.pay(t, "key_a", "flat")
 	}
 	cand := pricing.FromTools(pricing.ToolPrice{PerCall: 1}, map[string]pricing.ToolPrice{"deep": {PerCall: 4}}, false)
-	reports := must[[]*shadow.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}},
+	reports := must[[]*report.Report](t)(r.lab.Replay(ctx, shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "x", Sheet: cand}},
 		WhatIf: &whatif.Guess{Policy: whatif.All, TopUp: 5, Cheaper: map[string]string{"deep": "flat"}, Growth: map[string]float64{"*": 2}}}))
 	want := map[string]pricing.Credits{whatif.Skip: 12, whatif.StopRun: 10, whatif.Retry: 12, whatif.TopUp: 20, whatif.Cheaper: 13}
 	for _, rep := range reports {

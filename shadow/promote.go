@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/report"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -18,8 +19,8 @@ import (
 
 // Blocked is the error of a promotion that guardrails stand against.
 type Blocked struct {
-	Failing []Guardrail
-	Report  *Report
+	Failing []report.Guardrail
+	Report  *report.Report
 }
 
 func (b *Blocked) Error() string {
@@ -32,11 +33,11 @@ func (b *Blocked) Error() string {
 
 // Promoted is what a promotion has done, or would do.
 type Promoted struct {
-	Experiment *Experiment `json:"experiment"`
-	Waived     []string    `json:"waived"`     // guardrails that failed and were overridden
-	Failing    []Guardrail `json:"failing"`    // of a preview: what stands against it
-	Guardrails []Guardrail `json:"guardrails"` // all that were looked at
-	Report     *Report     `json:"report,omitempty"`
+	Experiment *Experiment        `json:"experiment"`
+	Waived     []string           `json:"waived"`     // guardrails that failed and were overridden
+	Failing    []report.Guardrail `json:"failing"`    // of a preview: what stands against it
+	Guardrails []report.Guardrail `json:"guardrails"` // all that were looked at
+	Report     *report.Report     `json:"report,omitempty"`
 }
 
 // Preview is what Promote would look at, without promoting: Failing stands
@@ -78,17 +79,17 @@ func (l *Lab) judge(ctx context.Context, p *Promotion, begin time.Time) (*Promot
 	if err != nil {
 		return nil, err
 	}
-	out := &Promoted{Waived: []string{}, Failing: []Guardrail{}, Guardrails: slices.Clone(r.Guardrails), Report: r}
+	out := &Promoted{Waived: []string{}, Failing: []report.Guardrail{}, Guardrails: slices.Clone(r.Guardrails), Report: r}
 	if p.Quiet != "" {
 		s, _ := quietSpan(p.Quiet) // checked above
-		out.Guardrails = append(out.Guardrails, Guardrail{"quietHours", begin.UTC().Format("15:04"), p.Quiet, !s.has(begin), BlocksAll})
+		out.Guardrails = append(out.Guardrails, report.Guardrail{Name: "quietHours", Value: begin.UTC().Format("15:04"), Limit: p.Quiet, Pass: !s.has(begin), Blocks: report.BlocksAll})
 	}
 	if err := known(out.Guardrails, p); err != nil {
 		return nil, err
 	}
 	for _, g := range out.Guardrails {
 		switch {
-		case g.Pass, g.Blocks == BlocksNothing, g.Blocks == BlocksUnattended && !p.unattended():
+		case g.Pass, g.Blocks == report.BlocksNothing, g.Blocks == report.BlocksUnattended && !p.unattended():
 		case slices.Contains(p.Override, "all"), slices.Contains(p.Override, g.Name):
 			out.Waived = append(out.Waived, g.Name)
 		default:
@@ -105,7 +106,7 @@ func (l *Lab) judge(ctx context.Context, p *Promotion, begin time.Time) (*Promot
 }
 
 // known refuses to waive what is no guardrail.
-func known(all []Guardrail, p *Promotion) error {
+func known(all []report.Guardrail, p *Promotion) error {
 	var names []string
 	for _, g := range all {
 		names = append(names, g.Name)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/report"
 	"paygate/shadow/tally"
 	"paygate/shadow/whatif"
 )
@@ -29,7 +30,7 @@ type ReplayRequest struct {
 
 // Replay lives through the journal and gives a report for each candidate, in
 // their order.
-func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*Report, error) {
+func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*report.Report, error) {
 	tries, err := in.tries()
 	if err != nil {
 		return nil, err
@@ -115,16 +116,16 @@ func (in *ReplayRequest) tries() ([]try, error) {
 }
 
 // replayed makes the reports of a walk that has ended.
-func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Time) ([]*Report, error) {
+func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Time) ([]*report.Report, error) {
 	live, err := l.liveHash()
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	var out []*Report
-	points := []Point{counted{w.pairs[0].tally}.livePoint()}
+	var out []*report.Report
+	var beside []report.Beside
 	for i, c := range tries {
 		p := w.pairs[i]
-		r := &Report{Name: c.Name, Live: live, Candidate: c.Sheet.Hash(), From: between[0], To: between[1]}
+		r := &report.Report{Name: c.Name, Live: live, Candidate: c.Sheet.Hash(), From: between[0], To: between[1]}
 		if window.From.IsZero() {
 			r.From = p.tally.First
 		}
@@ -133,10 +134,10 @@ func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Ti
 		if c.whatIf != nil && c.whatIf.Policy != "" {
 			name += " (" + c.whatIf.Policy + ")"
 		}
-		points = append(points, counted{p.tally}.point(mark{Name: name, Candidate: c.Sheet.Hash()}, dollar(c.Sheet)))
+		beside = append(beside, report.Beside{Name: name, Candidate: c.Sheet.Hash(), Tally: p.tally, Dollar: report.Dollar(c.Sheet)})
 		out = append(out, r)
 	}
-	points = frontier(points)
+	points := report.Frontier(w.pairs[0].tally, beside)
 	for _, r := range out {
 		r.Frontier = points
 	}

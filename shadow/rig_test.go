@@ -11,6 +11,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -156,7 +157,7 @@ func (r *rig) start(t tester, name, file string) {
 	must[*shadow.Experiment](t)(r.lab.Start(context.Background(), name, "test"))
 }
 
-func (r *rig) report(t tester, name string) *shadow.Report {
+func (r *rig) report(t tester, name string) *report.Report {
 	t.Helper()
-	return must[*shadow.Report](t)(r.lab.Report(context.Background(), name, shadow.Window{}))
+	return must[*report.Report](t)(r.lab.Report(context.Background(), name, shadow.Window{}))
 }

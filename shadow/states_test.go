@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 // Who goes on from a kept state says what who lives through it all says: reports
@@ -61,10 +62,10 @@ func TestALateWindowIsTheSameFromAKeptState(t *testing.T) {
 			for _, from := range times {
 				w := shadow.Window{From: from, To: x.now().Add(time.Hour)}
 				for _, name := range names {
-					same("report of "+name, func(l *shadow.Lab) any { return must[*shadow.Report](t)(l.Report(ctx, name, w)) })
+					same("report of "+name, func(l *shadow.Lab) any { return must[*report.Report](t)(l.Report(ctx, name, w)) })
 				}
 				in := shadow.ReplayRequest{Candidates: []shadow.Candidate{{Name: "p", Sheet: sheet(t, planned)}, {Name: "l", Sheet: sheet(t, live)}}, Window: w}
-				same("replay", func(l *shadow.Lab) any { return must[[]*shadow.Report](t)(l.Replay(ctx, in)) })
+				same("replay", func(l *shadow.Lab) any { return must[[]*report.Report](t)(l.Replay(ctx, in)) })
 			}
 			for _, key := range []string{"key_0", "key_1", "key_2"} {
 				same("statement", func(l *shadow.Lab) any { return must[[]shadow.Line](t)(l.Statement(ctx, "planned", key)) })

@@ -75,8 +75,8 @@ func (l *Lab) status(all []*Experiment) []Status {
 			s.Lag, s.LagSeconds = last-l.w.last, max(0, l.o.Now().Sub(l.w.at).Seconds())
 		}
 		if t := l.pairs[e.Name]; t != nil {
-			counts := counted{t.pair.tally}
-			s.Attempts, s.Coverage, s.NewlyDenied = counts.Attempts, counts.coverage(), counts.Newly
+			counts := t.pair.tally
+			s.Attempts, s.Coverage, s.NewlyDenied = counts.Attempts, counts.Coverage(), counts.Newly
 			s.LiveCredits, s.Credits = counts.Sides[0].Collectable(), counts.Sides[1].Collectable()
 			s.LeadsInCredits = s.Credits - s.LiveCredits
 		}

@@ -7,6 +7,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 func (r *rig) sums(t tester, list ...*pricing.Sheet) *shadow.Sums {
@@ -34,7 +35,7 @@ func TestSumsAreThePotential(t *testing.T) {
 		for _, s := range list {
 			in.Candidates = append(in.Candidates, shadow.Candidate{Sheet: s})
 		}
-		reports := must[[]*shadow.Report](t)(x.lab.Replay(ctx, in))
+		reports := must[[]*report.Report](t)(x.lab.Replay(ctx, in))
 		total := 0
 		for i, r := range reports {
 			if got.Credits[i] != r.Exact.Candidate.Potential || got.Calls != r.Attempts {

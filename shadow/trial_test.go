@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/shadow/trial"
 	"paygate/store/sheets"
 )
@@ -70,7 +71,7 @@ func TestAnExperimentShowsHowCallersReact(t *testing.T) {
 	if !strings.HasPrefix(got.Verdict, "Callers call less") || got.OffPolicy == "" || got.Spend.Relative < .1 {
 		t.Errorf("%s %+v", got.Verdict, got.Spend)
 	}
-	rep := must[*shadow.Report](t)(r.lab.Report(ctx, "five", shadow.Window{}))
+	rep := must[*report.Report](t)(r.lab.Report(ctx, "five", shadow.Window{}))
 	raw := must[[]byte](t)(json.Marshal(rep))
 	r.market(t, 1, c, 0) // later calls change nothing of what was said
 	if v := must[*shadow.Verified](t)(r.lab.Verify(ctx, raw)); rep.Trial == nil || !v.OK {

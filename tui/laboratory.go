@@ -10,6 +10,7 @@ import (
 
 	"paygate/server/api"
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/edit"
 	"paygate/tui/lab"
 )
@@ -49,7 +50,7 @@ type column struct {
 	set    map[string]lab.Price // what is changed and not kept
 	status *shadow.Status       // nil for live and drafts
 
-	report *shadow.Report // the last one
+	report *report.Report // the last one
 	stale  bool           // the report is not of these prices
 	old    bool           // calls have come since: another one is wanted
 	sum    *int64         // what the calls would cost, limits ignored

@@ -5,7 +5,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/shadow/whatif"
 	"paygate/tui/chart"
 	"paygate/tui/figure"
@@ -24,7 +24,7 @@ type bracket struct {
 type bracketRow struct {
 	whatIf whatif.Guess
 	words  string
-	report *shadow.Report
+	report *report.Report
 	fault  string
 }
 

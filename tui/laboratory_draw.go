@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/figure"
 	"paygate/tui/lab"
 	"paygate/tui/paint"
@@ -267,7 +268,7 @@ func (l *laboratory) figure(c *column, i, n int) (string, paint.Tone) {
 	return exactFigure(r, i, n)
 }
 
-func exactFigure(r *shadow.Report, i, n int) (string, paint.Tone) {
+func exactFigure(r *report.Report, i, n int) (string, paint.Tone) {
 	e := &r.Exact
 	switch {
 	case n == 6:
@@ -301,8 +302,8 @@ func worse(f, limit float64) paint.Tone {
 	return paint.Text
 }
 
-func interval(p *shadow.Projected) (string, paint.Tone) {
-	two := func(i *shadow.Interval) string {
+func interval(p *report.Projected) (string, paint.Tone) {
+	two := func(i *report.Interval) string {
 		return signed(i.Low) + " " + signed(i.High)
 	}
 	switch {
@@ -328,7 +329,7 @@ func signed(share float64) string {
 	return strings.Replace(s, "-", "−", 1)
 }
 
-func guardrailWord(r *shadow.Report) (string, paint.Tone) {
+func guardrailWord(r *report.Report) (string, paint.Tone) {
 	pass := 0
 	for _, g := range r.Guardrails {
 		if g.Pass {
@@ -337,7 +338,7 @@ func guardrailWord(r *shadow.Report) (string, paint.Tone) {
 	}
 	word := fmt.Sprintf("%d/%d", pass, len(r.Guardrails))
 	for _, g := range r.Failing() {
-		if g.Blocks == shadow.BlocksAll {
+		if g.Blocks == report.BlocksAll {
 			return word + " ✗", paint.Bad
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 type labSums struct {
@@ -86,7 +87,7 @@ func (l *laboratory) renew() {
 }
 
 type labReports struct {
-	Reports []*shadow.Report `json:"reports"`
+	Reports []*report.Report `json:"reports"`
 }
 
 // reenact lives through the window again under every column whose figures are
@@ -132,7 +133,7 @@ func (l *laboratory) reenact() tea.Cmd {
 	}
 }
 
-func (l *laboratory) enacted(cols []*column, reports []*shadow.Report, err error) tea.Cmd {
+func (l *laboratory) enacted(cols []*column, reports []*report.Report, err error) tea.Cmd {
 	e := &l.enact
 	e.cancel, e.took, e.fault = nil, l.m.now().Sub(e.began), ""
 	if err != nil {

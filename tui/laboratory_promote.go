@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/figure"
 	"paygate/tui/lab"
 	"paygate/tui/paint"
@@ -17,8 +18,8 @@ import (
 
 // preview is what stands against a promotion, and whom it concerns.
 type preview struct {
-	Guardrails []shadow.Guardrail `json:"guardrails"`
-	Report     *shadow.Report     `json:"report"`
+	Guardrails []report.Guardrail `json:"guardrails"`
+	Report     *report.Report     `json:"report"`
 	Keys       int                `json:"keys"`
 	Concerned  int                `json:"concerned"`
 }
@@ -165,7 +166,7 @@ type promotion struct {
 	override                      []string
 }
 
-func promotionOf(name string, v []string, all []shadow.Guardrail, now time.Time) promotion {
+func promotionOf(name string, v []string, all []report.Guardrail, now time.Time) promotion {
 	p := promotion{name: name}
 	for _, b := range begins() {
 		if b.words == v[0] {
@@ -190,8 +191,8 @@ func promotionOf(name string, v []string, all []shadow.Guardrail, now time.Time)
 
 // blocks says whether a guardrail stands against it: some do only where nobody
 // looks on when it happens.
-func (p promotion) blocks(g shadow.Guardrail) bool {
-	return !g.Pass && (g.Blocks == shadow.BlocksAll || g.Blocks == shadow.BlocksUnattended && (p.at != "" || p.lasts != ""))
+func (p promotion) blocks(g report.Guardrail) bool {
+	return !g.Pass && (g.Blocks == report.BlocksAll || g.Blocks == report.BlocksUnattended && (p.at != "" || p.lasts != ""))
 }
 
 // word is what has to be typed.
@@ -229,7 +230,7 @@ func (p promotion) body() map[string]any {
 
 // guardrailLines are the guardrails in at most h lines: those that are not met
 // first and whole, the others as far as there is room.
-func guardrailLines(all []shadow.Guardrail, p promotion, w, h int) [][]paint.Span {
+func guardrailLines(all []report.Guardrail, p promotion, w, h int) [][]paint.Span {
 	muted := paint.In(paint.Muted)
 	var bad, good [][]paint.Span
 	for _, g := range all {
@@ -239,7 +240,7 @@ func guardrailLines(all []shadow.Guardrail, p promotion, w, h int) [][]paint.Spa
 			mark, tone = "✗ ", paint.Bad
 		case !g.Pass:
 			mark, tone = "! ", paint.Warn
-			if g.Blocks == shadow.BlocksNothing {
+			if g.Blocks == report.BlocksNothing {
 				limit += ", warns only"
 			} else {
 				limit += ", unattended"

@@ -7,6 +7,7 @@ import (
 	"paygate/pricing/sheetfile"
 	"paygate/server/api"
 	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/shadow/whatif"
 )
 
@@ -28,7 +29,7 @@ type replayIn struct {
 }
 
 type replayOut struct {
-	Reports []*shadow.Report `json:"reports"`
+	Reports []*report.Report `json:"reports"`
 }
 
 func (l *Lab) replay(ctx context.Context, in replayIn) (replayOut, error) {

@@ -3,21 +3,21 @@
 // the report's JSON and computes nothing of its own.
 package form
 
-import "paygate/shadow"
+import "paygate/shadow/report"
 
 // view is a report as a form sees it.
-type view struct{ *shadow.Report }
+type view struct{ *report.Report }
 
 // Verdict is the report in a sentence.
-func Verdict(r *shadow.Report) string { return view{r}.verdict() }
+func Verdict(r *report.Report) string { return view{r}.verdict() }
 
 // Markdown is the report as text for people.
-func Markdown(r *shadow.Report) string { return view{r}.markdown() }
+func Markdown(r *report.Report) string { return view{r}.markdown() }
 
 // HTML is the report as one file without anything from elsewhere: no script, no
 // font, no image but the plots that are drawn in it.
-func HTML(r *shadow.Report) ([]byte, error) { return view{r}.html() }
+func HTML(r *report.Report) ([]byte, error) { return view{r}.html() }
 
 // CSV is the report's keys as a table for a spreadsheet. Names that one would
 // take for a formula are quoted.
-func CSV(r *shadow.Report) ([]byte, error) { return view{r}.csv() }
+func CSV(r *report.Report) ([]byte, error) { return view{r}.csv() }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 // Verdict is for the page.
@@ -153,7 +153,7 @@ func (r view) beside(b *strings.Builder) {
 
 // keyTables has the ten keys that win most and the ten that lose most.
 func (r view) keyTables(b *strings.Builder) {
-	table := func(title string, rows []shadow.KeyRow) {
+	table := func(title string, rows []report.KeyRow) {
 		if len(rows) == 0 {
 			return
 		}

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"paygate/pricing"
-	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 const (
@@ -68,7 +68,7 @@ func (r view) Waterfall() template.HTML {
 // Strip has a dot for every key's change, sorted.
 func (r view) Strip() template.HTML {
 	rows := slices.Clone(r.Exact.Keys)
-	slices.SortStableFunc(rows, func(a, b shadow.KeyRow) int { return cmp.Compare(a.Candidate-a.Live, b.Candidate-b.Live) })
+	slices.SortStableFunc(rows, func(a, b report.KeyRow) int { return cmp.Compare(a.Candidate-a.Live, b.Candidate-b.Live) })
 	most := 1.0
 	for _, k := range rows {
 		most = max(most, math.Abs(float64(k.Candidate-k.Live)))
@@ -89,7 +89,7 @@ func (r view) Strip() template.HTML {
 func (r view) SurvivalPlot() template.HTML {
 	hours := max(1e-9, r.To.Sub(r.From).Hours())
 	s := newPlot("Share of keys not stopped over time")
-	line := func(curve []shadow.CurveStep, colour string) {
+	line := func(curve []report.CurveStep, colour string) {
 		fmt.Fprintf(s, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, colour)
 		share := 1.0
 		point := func(h, v float64) {
@@ -220,29 +220,29 @@ func (r view) BalanceFan() template.HTML {
 	}
 	s := newPlot("Balances in the days ahead")
 	for _, line := range []struct {
-		of     func(shadow.FanDay) float64
+		of     func(report.FanDay) float64
 		colour string
-	}{{func(d shadow.FanDay) float64 { return d.P10 }, faint}, {func(d shadow.FanDay) float64 { return d.P50 }, blue}, {func(d shadow.FanDay) float64 { return d.P90 }, faint}} {
+	}{{func(d report.FanDay) float64 { return d.P10 }, faint}, {func(d report.FanDay) float64 { return d.P50 }, blue}, {func(d report.FanDay) float64 { return d.P90 }, faint}} {
 		fmt.Fprintf(s, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, line.colour)
 		for _, d := range days {
-			fmt.Fprintf(s, "%.1f,%.1f ", float64(d.Day)/shadow.FanDays*plotWidth, plotHeight-line.of(d)/high*(plotHeight-10))
+			fmt.Fprintf(s, "%.1f,%.1f ", float64(d.Day)/report.FanDays*plotWidth, plotHeight-line.of(d)/high*(plotHeight-10))
 		}
 		s.WriteString(`"/>`)
 	}
-	fmt.Fprintf(s, `<text x="0" y="%d">today</text><text x="%d" y="%d">%d days</text>`, plotHeight+16, plotWidth-60, plotHeight+16, shadow.FanDays)
+	fmt.Fprintf(s, `<text x="0" y="%d">today</text><text x="%d" y="%d">%d days</text>`, plotHeight+16, plotWidth-60, plotHeight+16, report.FanDays)
 	return s.end()
 }
 
 const mostStopped = 10
 
 // Stopped are the keys that only the candidate denies, the first one first.
-func (r view) Stopped() []shadow.KeyRow {
-	var out []shadow.KeyRow
+func (r view) Stopped() []report.KeyRow {
+	var out []report.KeyRow
 	for _, k := range r.Exact.Keys {
 		if k.NewlyDenied > 0 && k.FirstDeniedAt != nil {
 			out = append(out, k)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b shadow.KeyRow) int { return a.FirstDeniedAt.Compare(*b.FirstDeniedAt) })
+	slices.SortStableFunc(out, func(a, b report.KeyRow) int { return a.FirstDeniedAt.Compare(*b.FirstDeniedAt) })
 	return out[:min(mostStopped, len(out))]
 }

@@ -58,6 +58,14 @@ type Side struct {
 // Collectable is what was collected less what was given back.
 func (s Side) Collectable() pricing.Credits { return s.Collected - s.Refunds }
 
+// Coverage is the share of the attempts that both sides have judged.
+func (t *Tally) Coverage() float64 {
+	if t.Attempts == 0 {
+		return 1
+	}
+	return float64(t.Evaluated) / float64(t.Attempts)
+}
+
 // New counts what happens within a window.
 func New(w Window) *Tally {
 	t := &Tally{From: w.From, To: w.To}

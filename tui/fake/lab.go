@@ -11,6 +11,7 @@ import (
 	"paygate/pricing"
 	"paygate/server/api"
 	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 // sheet is a column of the made-up lab: prices per call by tool.
@@ -187,7 +188,7 @@ func (g *Gateway) labSums(sheets []tried) (any, error) {
 }
 
 func (g *Gateway) labReplay(sheets []tried) (any, error) {
-	var out []*shadow.Report
+	var out []*report.Report
 	for _, t := range sheets {
 		s, err := g.sheet(t)
 		if err != nil {
@@ -200,10 +201,10 @@ func (g *Gateway) labReplay(sheets []tried) (any, error) {
 
 // labReport is what a sheet would have meant: a made-up share of its calls is
 // refused, more where it is dearer.
-func (g *Gateway) labReport(s *sheet) *shadow.Report {
+func (g *Gateway) labReport(s *sheet) *report.Report {
 	now := g.Now()
 	live := liveSheet()
-	r := &shadow.Report{Name: s.name, Live: "9f3c1a77d0", Candidate: fmt.Sprint(s.prices, s.kb), From: now.Add(-14 * 24 * time.Hour), To: now, Grade: "A", Coverage: 1, LogDigest: "41d0c7ab19"}
+	r := &report.Report{Name: s.name, Live: "9f3c1a77d0", Candidate: fmt.Sprint(s.prices, s.kb), From: now.Add(-14 * 24 * time.Hour), To: now, Grade: "A", Coverage: 1, LogDigest: "41d0c7ab19"}
 	if fmt.Sprint(s.prices, s.kb) == fmt.Sprint(live.prices, map[string]pricing.Decimal{}) || s.name == "live" {
 		r.Candidate = r.Live
 	}
@@ -214,22 +215,22 @@ func (g *Gateway) labReport(s *sheet) *shadow.Report {
 		r.Attempts += n
 		e.Live.Potential += c0
 		e.Candidate.Potential += c1
-		e.Tools = append(e.Tools, shadow.ToolRow{Tool: t.name, Calls: n, Live: c0, Candidate: c1, MarginLive: c0, Margin: c1})
+		e.Tools = append(e.Tools, report.ToolRow{Tool: t.name, Calls: n, Live: c0, Candidate: c1, MarginLive: c0, Margin: c1})
 	}
 	e.Live.Collectable = e.Live.Potential * 97 / 100
 	lost := max(e.Candidate.Potential-e.Live.Potential, 0) / 9
 	e.Candidate.Collectable = e.Candidate.Potential*97/100 - lost
-	e.Change = shadow.Change{Total: e.Candidate.Collectable - e.Live.Collectable, AccessLost: -lost, Refunds: -lost / 4}
+	e.Change = report.Change{Total: e.Candidate.Collectable - e.Live.Collectable, AccessLost: -lost, Refunds: -lost / 4}
 	e.Change.Rate = e.Change.Total - e.Change.AccessLost - e.Change.Refunds
 	rise := float64(e.Candidate.Potential)/float64(e.Live.Potential) - 1
 	g.labKeys(r, rise)
 	tight := 3.1
-	e.Runs = shadow.Runs{Runs: 204, BrokenLive: .002, Broken: .002 + max(rise, 0)/30, CostP50Live: 14, CostP90Live: 42, CostP99Live: 67, StrandedLive: 136,
+	e.Runs = report.Runs{Runs: 204, BrokenLive: .002, Broken: .002 + max(rise, 0)/30, CostP50Live: 14, CostP90Live: 42, CostP99Live: 67, StrandedLive: 136,
 		CostP50: 14 * (1 + rise), CostP90: 42 * (1 + rise), CostP99: 67 * (1 + rise), Stranded: pricing.Credits(136 * (1 + 4*max(rise, 0))), Predictability: &tight}
 	e.Newly.Attempts = int(max(rise, 0) * float64(r.Attempts) / 30)
-	r.Projected = shadow.Projected{Lift: &shadow.Interval{Estimate: rise, Low: rise - .05, High: rise + .06}}
+	r.Projected = report.Projected{Lift: &report.Interval{Estimate: rise, Low: rise - .05, High: rise + .06}}
 	for _, el := range []float64{0, -.25, -.5, -1, -1.5, -2} {
-		r.Projected.Sensitivity = append(r.Projected.Sensitivity, shadow.Sensitivity{Elasticity: el, Change: float64(e.Change.Total) * (1 + el*1.2)})
+		r.Projected.Sensitivity = append(r.Projected.Sensitivity, report.Sensitivity{Elasticity: el, Change: float64(e.Change.Total) * (1 + el*1.2)})
 	}
 	even, lose := -.83, .17
 	r.Projected.BreakEven, r.Projected.AffordToLose = &even, &lose
@@ -239,24 +240,24 @@ func (g *Gateway) labReport(s *sheet) *shadow.Report {
 	return r
 }
 
-func (g *Gateway) labBalances(w *shadow.Runway, rise float64) {
+func (g *Gateway) labBalances(w *report.Runway, rise float64) {
 	w.EmptyBy7, w.EmptyBy30 = 3, 9
-	for d := range shadow.FanDays + 1 {
+	for d := range report.FanDays + 1 {
 		left := 1_240_000 - float64(d)*21_000*(1+rise)
 		spread := 9_000 * math.Sqrt(float64(d))
-		w.Fan = append(w.Fan, shadow.FanDay{Day: d, P10: left - spread, P50: left, P90: left + spread})
+		w.Fan = append(w.Fan, report.FanDay{Day: d, P10: left - spread, P50: left, P90: left + spread})
 	}
 	for i := range min(len(g.keys), 10) {
 		k := &g.keys[i]
-		w.Soonest = append(w.Soonest, shadow.RunwayKey{ID: k.ID, Name: k.Name, Balance: pricing.Credits(400 * (i + 1)), Days: float64(i*i+1) * 1.3, EmptyBy7: 1 / float64(i+1)})
+		w.Soonest = append(w.Soonest, report.RunwayKey{ID: k.ID, Name: k.Name, Balance: pricing.Credits(400 * (i + 1)), Days: float64(i*i+1) * 1.3, EmptyBy7: 1 / float64(i+1)})
 	}
 }
 
-func (g *Gateway) labKeys(r *shadow.Report, rise float64) {
+func (g *Gateway) labKeys(r *report.Report, rise float64) {
 	e := &r.Exact
 	for i := range min(len(g.keys), 24) {
 		k := &g.keys[i]
-		row := shadow.KeyRow{ID: k.ID, Name: k.Name, Live: pricing.Credits(1000 + i*377), Tool: tools()[i%len(tools())].name, Admitted: 900}
+		row := report.KeyRow{ID: k.ID, Name: k.Name, Live: pricing.Credits(1000 + i*377), Tool: tools()[i%len(tools())].name, Admitted: 900}
 		row.Candidate = row.Live + pricing.Credits(float64(row.Live)*rise*math.Sin(float64(i)+.5)*2.5)
 		if r.Live != r.Candidate && rise > 0 && i%6 == 1 {
 			at := r.From.Add(time.Duration(i*13) * time.Hour)
@@ -266,9 +267,9 @@ func (g *Gateway) labKeys(r *shadow.Report, rise float64) {
 			for h := i * 13; h < len(strip); h++ {
 				strip[h] = 1 + (h-i*13)/40
 			}
-			e.Timeline.Keys = append(e.Timeline.Keys, shadow.TimelineKey{ID: k.ID, Name: k.Name, Denied: strip})
+			e.Timeline.Keys = append(e.Timeline.Keys, report.TimelineKey{ID: k.ID, Name: k.Name, Denied: strip})
 			e.Timeline.From, e.Timeline.Hours = &r.From, len(strip)
-			e.Survival.Curve = append(e.Survival.Curve, shadow.CurveStep{Hours: float64(i * 13), Share: 1 - float64(e.Newly.Keys)/24})
+			e.Survival.Curve = append(e.Survival.Curve, report.CurveStep{Hours: float64(i * 13), Share: 1 - float64(e.Newly.Keys)/24})
 		}
 		if row.Candidate > row.Live*3/2 {
 			e.Bills.Shocked++
@@ -284,25 +285,25 @@ func (g *Gateway) labKeys(r *shadow.Report, rise float64) {
 		}
 	}
 	e.Bills.Shock = float64(e.Bills.Shocked) / float64(max(len(e.Keys), 1))
-	by := func(a, b shadow.KeyRow) int { return int(a.Candidate - a.Live - b.Candidate + b.Live) }
+	by := func(a, b report.KeyRow) int { return int(a.Candidate - a.Live - b.Candidate + b.Live) }
 	slices.SortFunc(e.Winners, by)
-	slices.SortFunc(e.Losers, func(a, b shadow.KeyRow) int { return by(b, a) })
+	slices.SortFunc(e.Losers, func(a, b report.KeyRow) int { return by(b, a) })
 	e.Winners, e.Losers = e.Winners[:min(len(e.Winners), 10)], e.Losers[:min(len(e.Losers), 10)]
-	e.LiveLife.Curve = []shadow.CurveStep{{Hours: 250, Share: .98}}
+	e.LiveLife.Curve = []report.CurveStep{{Hours: 250, Share: .98}}
 }
 
-func labGuardrails(r *shadow.Report, rise float64) []shadow.Guardrail {
+func labGuardrails(r *report.Report, rise float64) []report.Guardrail {
 	e := &r.Exact
 	share := float64(e.Newly.Attempts) / float64(r.Attempts)
-	return []shadow.Guardrail{
-		{Name: "grade", Value: "A", Limit: "B", Pass: true, Blocks: shadow.BlocksAll}, {Name: "coverage", Value: 1.0, Limit: 1.0, Pass: true, Blocks: shadow.BlocksAll},
-		{Name: "selfDifference", Value: 0.0, Limit: 0.0, Pass: true, Blocks: shadow.BlocksAll}, {Name: "windowDays", Value: 14.0, Limit: 14.0, Pass: true, Blocks: shadow.BlocksUnattended},
-		{Name: "effectivePayers", Value: 4.1, Limit: 5.0, Pass: false, Blocks: shadow.BlocksUnattended},
-		{Name: "newlyDeniedAttempts", Value: share, Limit: .01, Pass: share <= .01, Blocks: shadow.BlocksAll},
-		{Name: "billShock", Value: e.Bills.Shock, Limit: .05, Pass: e.Bills.Shock <= .05, Blocks: shadow.BlocksAll},
-		{Name: "steepestRise", Value: 1.58, Limit: 3.0, Pass: true, Blocks: shadow.BlocksAll},
-		{Name: "negativeMarginTools", Value: 1.0, Limit: 0.0, Pass: false, Blocks: shadow.BlocksNothing},
-		{Name: "liftLowerBound", Value: rise - .05, Limit: -.02, Pass: rise-.05 > -.02, Blocks: shadow.BlocksAll},
+	return []report.Guardrail{
+		{Name: "grade", Value: "A", Limit: "B", Pass: true, Blocks: report.BlocksAll}, {Name: "coverage", Value: 1.0, Limit: 1.0, Pass: true, Blocks: report.BlocksAll},
+		{Name: "selfDifference", Value: 0.0, Limit: 0.0, Pass: true, Blocks: report.BlocksAll}, {Name: "windowDays", Value: 14.0, Limit: 14.0, Pass: true, Blocks: report.BlocksUnattended},
+		{Name: "effectivePayers", Value: 4.1, Limit: 5.0, Pass: false, Blocks: report.BlocksUnattended},
+		{Name: "newlyDeniedAttempts", Value: share, Limit: .01, Pass: share <= .01, Blocks: report.BlocksAll},
+		{Name: "billShock", Value: e.Bills.Shock, Limit: .05, Pass: e.Bills.Shock <= .05, Blocks: report.BlocksAll},
+		{Name: "steepestRise", Value: 1.58, Limit: 3.0, Pass: true, Blocks: report.BlocksAll},
+		{Name: "negativeMarginTools", Value: 1.0, Limit: 0.0, Pass: false, Blocks: report.BlocksNothing},
+		{Name: "liftLowerBound", Value: rise - .05, Limit: -.02, Pass: rise-.05 > -.02, Blocks: report.BlocksAll},
 	}
 }
 

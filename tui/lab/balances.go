@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/chart"
 	"paygate/tui/figure"
 	"paygate/tui/paint"
@@ -40,11 +40,11 @@ func Balances(a paint.Area, d *Data) []Key {
 		return keys
 	}
 	top = chart.Nice(top)
-	plot := chart.Framed(fan, chart.Axis{Top: figure.Short(whole(top), 7), Bottom: "0", Oldest: "today", Newest: fmt.Sprintf("in %d days", shadow.FanDays), Gutter: 8})
+	plot := chart.Framed(fan, chart.Axis{Top: figure.Short(whole(top), 7), Bottom: "0", Oldest: "today", Newest: fmt.Sprintf("in %d days", report.FanDays), Gutter: 8})
 	if plot.Empty() {
 		return keys
 	}
-	line := func(of func(shadow.FanDay) float64) []float64 {
+	line := func(of func(report.FanDay) float64) []float64 {
 		out := make([]float64, len(w.Fan))
 		for i, f := range w.Fan {
 			out[i] = of(f) / top
@@ -53,9 +53,9 @@ func Balances(a paint.Area, d *Data) []Key {
 	}
 	dots := paint.In(paint.Muted)
 	chart.Curves(plot, []chart.Curve{
-		{Values: line(func(f shadow.FanDay) float64 { return f.P90 }), Style: dots, Dotted: true},
-		{Values: line(func(f shadow.FanDay) float64 { return f.P10 }), Style: dots, Dotted: true},
-		{Values: line(func(f shadow.FanDay) float64 { return f.P50 }), Style: paint.In(paint.Accent)}})
+		{Values: line(func(f report.FanDay) float64 { return f.P90 }), Style: dots, Dotted: true},
+		{Values: line(func(f report.FanDay) float64 { return f.P10 }), Style: dots, Dotted: true},
+		{Values: line(func(f report.FanDay) float64 { return f.P50 }), Style: paint.In(paint.Accent)}})
 	legend := fmt.Sprintf("empty in a week: %s, in 30 days: %s", keysWord(w.EmptyBy7), keysWord(w.EmptyBy30))
 	if plot.H >= 3 && paint.Width(legend) < plot.W {
 		plot.Text(1, plot.H-1, legend, dots)
@@ -65,7 +65,7 @@ func Balances(a paint.Area, d *Data) []Key {
 
 // drawSoonest lists the keys whose balance ends first; left is where the list
 // stands in the plot.
-func drawSoonest(a paint.Area, left int, soonest []shadow.RunwayKey, at string) []Key {
+func drawSoonest(a paint.Area, left int, soonest []report.RunwayKey, at string) []Key {
 	muted := paint.In(paint.Muted)
 	const days, chance, balance = 7, 10, 10
 	name := a.W - days - chance - balance - 1

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/figure"
 	"paygate/tui/paint"
 )
@@ -30,7 +30,7 @@ func Bills(a paint.Area, d *Data) []Key {
 	sides := []struct {
 		head string
 		n    int
-		rows []shadow.KeyRow
+		rows []report.KeyRow
 		tone paint.Tone
 	}{{"pay less", e.Bills.Winners, e.Winners, paint.OK}, {"pay more", e.Bills.Losers, e.Losers, paint.Bad}}
 	half := a.W / 2
@@ -63,7 +63,7 @@ func Bills(a paint.Area, d *Data) []Key {
 	return keys
 }
 
-func billRow(a paint.Area, y int, k *shadow.KeyRow, tone paint.Tone) {
+func billRow(a paint.Area, y int, k *report.KeyRow, tone paint.Tone) {
 	name := max(min(22, a.W-20), 6)
 	a.Fit(1, y, name, paint.CutMiddle(paint.Clean(k.Name), name), paint.Style{})
 	a.Right(1+name+10, y, 9, short(int64(k.Candidate-k.Live)), paint.In(tone))
@@ -81,7 +81,7 @@ func short(n int64) string {
 	return figure.Short(n, 8)
 }
 
-func change(k *shadow.KeyRow) string {
+func change(k *report.KeyRow) string {
 	if k.Live <= 0 {
 		return "new"
 	}
@@ -90,7 +90,7 @@ func change(k *shadow.KeyRow) string {
 
 // strip draws how many bills change by how much, from −100 to +100 % and
 // beyond, and gives the rows it took.
-func strip(a paint.Area, rows []shadow.KeyRow) int {
+func strip(a paint.Area, rows []report.KeyRow) int {
 	const side = 20 // cells to either side of no change
 	n := min(side, (a.W-24)/2)
 	if n < 5 {

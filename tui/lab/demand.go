@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/figure"
 	"paygate/tui/paint"
 )
@@ -73,7 +73,7 @@ func elasticity(e float64) string {
 	return strings.TrimRight(fmt.Sprintf("%-5s %s", strings.Replace(fmt.Sprintf("%.2g", e), "-", "−", 1), word), " ")
 }
 
-func demandNotes(p *shadow.Projected) []string {
+func demandNotes(p *report.Projected) []string {
 	var out []string
 	if p.BreakEven != nil {
 		out = append(out, fmt.Sprintf("Break-even at an elasticity of %s: weaker than that it pays.", strings.Replace(fmt.Sprintf("%.2f", *p.BreakEven), "-", "−", 1)))
@@ -110,7 +110,7 @@ func Frontier(a paint.Area, d *Data) []Key {
 		a.Text(1, 0, "too small to draw", muted)
 		return nil
 	}
-	bottom := slices.MinFunc(points, func(p, q shadow.Point) int { return int(p.Collectable - q.Collectable) })
+	bottom := slices.MinFunc(points, func(p, q report.Point) int { return int(p.Collectable - q.Collectable) })
 	low := float64(bottom.Collectable) - math.Abs(float64(bottom.Collectable))/10
 	if top-low < top/1000 {
 		low = 0
@@ -145,14 +145,14 @@ func Frontier(a paint.Area, d *Data) []Key {
 
 // points are all columns that are known. Domination is told anew: they may have
 // been re-enacted one after another.
-func points(d *Data) ([]shadow.Point, []string) {
-	var out []shadow.Point
+func points(d *Data) ([]report.Point, []string) {
+	var out []report.Point
 	var names []string
 	for i, r := range d.Reports {
 		if r == nil {
 			continue
 		}
-		p := shadow.Point{Collectable: r.Exact.Candidate.Collectable, Shock: r.Exact.Bills.Shock}
+		p := report.Point{Collectable: r.Exact.Candidate.Collectable, Shock: r.Exact.Bills.Shock}
 		if r.Attempts > 0 {
 			p.NewlyDenied = float64(r.Exact.Newly.Attempts) / float64(r.Attempts)
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/chart"
 	"paygate/tui/figure"
 	"paygate/tui/paint"
@@ -102,7 +102,7 @@ func Stopped(a paint.Area, d *Data) []Key {
 	if waiting(a, d) || same(a, d) {
 		return nil
 	}
-	var rows []*shadow.KeyRow
+	var rows []*report.KeyRow
 	for i := range d.Report.Exact.Keys {
 		if k := &d.Report.Exact.Keys[i]; k.NewlyDenied > 0 {
 			rows = append(rows, k)
@@ -112,13 +112,13 @@ func Stopped(a paint.Area, d *Data) []Key {
 		a.Text(1, 0, "No key is stopped that goes on under the live prices.", paint.In(paint.Muted))
 		return nil
 	}
-	at := func(k *shadow.KeyRow) time.Time {
+	at := func(k *report.KeyRow) time.Time {
 		if k.FirstDeniedAt == nil {
 			return time.Time{}
 		}
 		return *k.FirstDeniedAt
 	}
-	slices.SortStableFunc(rows, func(p, q *shadow.KeyRow) int { return at(p).Compare(at(q)) })
+	slices.SortStableFunc(rows, func(p, q *report.KeyRow) int { return at(p).Compare(at(q)) })
 	name := min(26, max(a.W/5, 10))
 	var keys []Key
 	for y := range min(len(rows), a.H) {
@@ -173,7 +173,7 @@ func Survival(a paint.Area, d *Data) []Key {
 	}
 	hours := max(d.Report.To.Sub(begin).Hours(), 1.0/60)
 	lowest := 1.0
-	for _, c := range [][]shadow.CurveStep{e.Survival.Curve, e.LiveLife.Curve} {
+	for _, c := range [][]report.CurveStep{e.Survival.Curve, e.LiveLife.Curve} {
 		for _, s := range c {
 			lowest = min(lowest, s.Share)
 			hours = max(hours, s.Hours)
@@ -195,7 +195,7 @@ func Survival(a paint.Area, d *Data) []Key {
 	if plot.Empty() {
 		return nil
 	}
-	line := func(curve []shadow.CurveStep) []float64 {
+	line := func(curve []report.CurveStep) []float64 {
 		out := make([]float64, plot.W*2)
 		i, share := 0, 1.0
 		for x := range out {
@@ -229,7 +229,7 @@ type toolRow struct {
 
 // brought are the tools, what brings most first, and the most of any cell; nil
 // while nothing is known.
-func brought(reports []*shadow.Report) (rows []*toolRow, top int64) {
+func brought(reports []*report.Report) (rows []*toolRow, top int64) {
 	byTool := map[string]*toolRow{}
 	for i, r := range reports {
 		if r == nil {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"paygate/shadow"
+	"paygate/shadow/report"
 	"paygate/tui/paint"
 )
 
@@ -12,9 +12,9 @@ import (
 // the person looks at.
 type Data struct {
 	Name    string           // of the column looked at
-	Report  *shadow.Report   // of it; nil until it is known
+	Report  *report.Report   // of it; nil until it is known
 	Names   []string         // of all columns, live first
-	Reports []*shadow.Report // of all columns; nil where not known yet
+	Reports []*report.Report // of all columns; nil where not known yet
 	First   time.Time        // call of the window; zero: not known
 	Key     string           // the key under the cursor, as plots and its row give it
 }

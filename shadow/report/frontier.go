@@ -1,6 +1,9 @@
-package shadow
+package report
 
-import "paygate/pricing"
+import (
+	"paygate/pricing"
+	"paygate/shadow/tally"
+)
 
 // Point is one candidate beside the others: what it collects against whom it
 // hurts. One is Dominated when another is at least as good in everything and
@@ -17,9 +20,27 @@ type Point struct {
 	Dominated   bool            `json:"dominated"`
 }
 
-func (t counted) point(m mark, dollar pricing.Credits) Point {
-	p := Point{Name: m.Name, Candidate: m.Candidate, Attempts: t.Attempts, Live: t.Sides[0].Collectable(), Collectable: t.Sides[1].Collectable(),
-		Shock: t.bills(dollar).Shock}
+// Beside is a candidate that was lived through.
+type Beside struct {
+	Name, Candidate string
+	Tally           *tally.Tally
+	Dollar          pricing.Credits // see Source
+}
+
+// Frontier is where candidates lie, after the live prices as they were counted
+// in one of them.
+func Frontier(live *tally.Tally, all []Beside) []Point {
+	points := []Point{counted{live}.livePoint()}
+	for _, b := range all {
+		points = append(points, b.point())
+	}
+	return dominate(points)
+}
+
+func (b *Beside) point() Point {
+	t := counted{b.Tally}
+	p := Point{Name: b.Name, Candidate: b.Candidate, Attempts: t.Attempts, Live: t.Sides[0].Collectable(), Collectable: t.Sides[1].Collectable(),
+		Shock: t.bills(b.Dollar).Shock}
 	if t.Attempts > 0 {
 		p.NewlyDenied = float64(t.Newly) / float64(t.Attempts)
 	}
@@ -40,7 +61,7 @@ func (t counted) livePoint() Point {
 	return p
 }
 
-func frontier(points []Point) []Point {
+func dominate(points []Point) []Point {
 	for i := range points {
 		for j := range points {
 			points[i].Dominated = points[i].Dominated || points[j].beats(&points[i])

@@ -1,4 +1,8 @@
-package shadow
+// Package report finds what the counts of a candidate say: exact figures, which
+// are arithmetic over recorded calls, projected ones, which have intervals or say
+// why not, and the guardrails of going live. It reads no journal and no clock, so
+// the same counts always make the same report. How it looks says package form.
+package report
 
 import (
 	"cmp"
@@ -184,8 +188,58 @@ var cannotKnow = []string{
 	"Arguments and results: only what was declared as a fact can be priced.",
 }
 
+// Source is what the figures of a report are made of.
+type Source struct {
+	*tally.Tally
+	Name     func(key string) string
+	Dollar   pricing.Credits               // what counts as nothing of a bill
+	Balances [2]map[string]pricing.Credits // of keys at the end: live, candidate
+	Clipped  pricing.Credits               // see Exact
+	Given    pricing.Credits               // by the candidate's plans
+	Expired  pricing.Credits               // of what they gave
+	WhatIf   *whatif.Guess                 // nil: none
+}
+
+// Fill makes all figures of a report whose head is there.
+func (r *Report) Fill(from Source) {
+	t := counted{from.Tally}
+	r.Attempts, r.Coverage, r.Grade = t.Attempts, t.Coverage(), t.grade()
+	r.Exact = t.figures(from.Name, from.Dollar)
+	r.Exact.Clipped = from.Clipped
+	r.Exact.Wallets = t.wallets(from.Balances)
+	r.Exact.Wallets.Given, r.Exact.Wallets.Expired = from.Given, from.Expired
+	r.Projected = t.project()
+	r.Projected.Runway = t.runway(from.Name, from.Balances[1])
+	r.Limits = cannotKnow
+	if r.WhatIf = from.WhatIf; r.WhatIf != nil {
+		r.Projected.Growth = t.grow(r.WhatIf.Growth)
+	}
+	r.Guardrails = guardrails(r)
+}
+
+// Dollar is what counts as nothing of a bill: one of the sheet's currency.
+func Dollar(sheet *pricing.Sheet) pricing.Credits {
+	if usd := sheet.Spec().CreditUSD; usd > 0 {
+		return pricing.Credits((pricing.One + usd - 1) / usd)
+	}
+	return 1
+}
+
 // counted is a tally as a report reads it.
 type counted struct{ *tally.Tally }
+
+// grade says how much the live prices have censored what was asked for.
+func (t counted) grade() string {
+	switch {
+	case t.Attempts == 0:
+		return "C"
+	case t.Observed == t.Attempts:
+		return "A"
+	case float64(t.Sides[0].Denied) < .02*float64(t.Attempts):
+		return "B"
+	}
+	return "C"
+}
 
 // figures makes the exact part. name tells a key's name.
 func (t counted) figures(name func(string) string, dollar pricing.Credits) Exact {

@@ -1,4 +1,4 @@
-package shadow
+package report
 
 // Guardrail is one condition of going live.
 type Guardrail struct {

@@ -1,4 +1,4 @@
-package shadow
+package report
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 	"paygate/pricing"
 	"paygate/shadow/stats"
 	"paygate/shadow/tally"
-	"paygate/store/ledger"
 )
 
 // Wallets is what callers still have at the end, which the house owes them in
@@ -64,18 +63,9 @@ const (
 	leastDays = 7 // of a window, for a burn to mean something
 )
 
-// purse is a side's balance of a key.
-type purse map[string]pricing.Credits
-
-func pursesOf(s *ledger.Scenario) purse {
-	p := purse{}
-	s.Wallets(func(key string, posted, _ pricing.Credits) { p[key] = posted })
-	return p
-}
-
-func (t counted) wallets(live, cand purse) Wallets {
+func (t counted) wallets(balances [2]map[string]pricing.Credits) Wallets {
 	var w Wallets
-	side := func(p purse, all, unused *pricing.Credits) {
+	side := func(p map[string]pricing.Credits, all, unused *pricing.Credits) {
 		for key, n := range p {
 			*all += n
 			if t.Keys[key] == nil {
@@ -83,8 +73,8 @@ func (t counted) wallets(live, cand purse) Wallets {
 			}
 		}
 	}
-	side(live, &w.LiabilityLive, &w.UnusedLive)
-	side(cand, &w.Liability, &w.Unused)
+	side(balances[0], &w.LiabilityLive, &w.UnusedLive)
+	side(balances[1], &w.Liability, &w.Unused)
 	return w
 }
 
@@ -115,7 +105,7 @@ func burn(days []float64) float64 {
 	return total / weights
 }
 
-func (t counted) runway(name func(string) string, cand purse) Runway {
+func (t counted) runway(name func(string) string, cand map[string]pricing.Credits) Runway {
 	r := Runway{Soonest: []RunwayKey{}, Fan: []FanDay{}}
 	if t.Attempts == 0 || t.Last.Sub(t.First).Hours() < 24*(leastDays-1) {
 		r.Refused = "a week of calls is needed to say how fast credits go"

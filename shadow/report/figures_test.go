@@ -1,4 +1,4 @@
-package shadow
+package report
 
 import (
 	"math"
@@ -42,7 +42,7 @@ func TestWhatDemandDecides(t *testing.T) {
 
 func TestTheFrontierLeavesOutWhatAnotherIsBetterThan(t *testing.T) {
 	t.Parallel()
-	points := frontier([]Point{
+	points := dominate([]Point{
 		{Name: "live", Live: 100, Collectable: 100, Margin: 100},
 		{Name: "dear", Live: 100, Collectable: 150, Margin: 150, NewlyDenied: .2, Shock: .1},
 		{Name: "worse", Live: 100, Collectable: 140, Margin: 140, NewlyDenied: .2, Shock: .1},
@@ -91,7 +91,7 @@ func TestHowLongBalancesLast(t *testing.T) {
 		}
 	}
 	counts.Keys["steady"], counts.Keys["late"] = steady, late
-	r := counts.runway(func(string) string { return "" }, purse{"steady": 35, "late": 1000})
+	r := counts.runway(func(string) string { return "" }, map[string]pricing.Credits{"steady": 35, "late": 1000})
 	if len(r.Soonest) != 2 || math.Abs(r.Soonest[0].Days-3.5) > 1e-9 || r.Soonest[0].EmptyBy7 != 1 || r.EmptyBy7 != 1 || r.EmptyBy30 != 1 {
 		t.Errorf("%+v", r)
 	}

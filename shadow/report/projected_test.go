@@ -1,4 +1,4 @@
-package shadow_test
+package report_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"paygate/pricing"
-	"paygate/shadow"
+	"paygate/shadow/report"
 )
 
 // bills draws keys' bills, lognormal, and what a re-mix makes of them.
@@ -30,7 +30,7 @@ func TestIntervalsHoldWhatTheyPromise(t *testing.T) {
 	held, repeats := 0, 40
 	for range repeats {
 		live, cand := bills(random, 200, .5)
-		p := shadow.ProjectBills(live, cand, id)
+		p := report.ProjectBills(live, cand, id)
 		if p.Lift == nil {
 			t.Fatal(p.Refused)
 		}
@@ -47,30 +47,12 @@ func TestFewPayersGetNoInterval(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
 	live, cand := bills(random, 15, .2)
-	p := shadow.ProjectBills(live, cand, id)
+	p := report.ProjectBills(live, cand, id)
 	if p.Lift != nil || p.Refused == "" || p.LeaveOneOut == nil {
 		t.Errorf("%+v", p)
 	}
-	again := shadow.ProjectBills(live, cand, id)
+	again := report.ProjectBills(live, cand, id)
 	if *again.LeaveOneOut != *p.LeaveOneOut {
 		t.Error("the same bills say two things")
-	}
-}
-
-func TestPower(t *testing.T) {
-	t.Parallel()
-	if n, err := shadow.Power(5, 10, .8); n != 32 || err != nil { // (1.96 + 0.84)² × 4, rounded up
-		t.Error(n, err)
-	}
-	if _, err := shadow.Power(0, 1, .8); err == nil {
-		t.Error("an effect of nothing was accepted")
-	}
-}
-
-func TestAStatementGoesCallByCall(t *testing.T) {
-	t.Parallel()
-	lines := must[[]shadow.Line](t)(fives(t).lab.Statement(ctx, "five", "key_3"))
-	if len(lines) != 8 || lines[3].Candidate != 5 || lines[4].Candidate != 0 || lines[4].No[0] != "insufficient_credits" || lines[4].Live != 2 {
-		t.Errorf("%+v", lines)
 	}
 }
