@@ -275,7 +275,7 @@ func (x *field) ghost() string {
 
 func (x *field) drawHint(a paint.Area) {
 	if x.fault != "" {
-		a.Text(0, 0, x.fault, paint.In(paint.Bad))
+		a.Text(0, 0, "✗ "+x.fault, paint.In(paint.Bad)) // a sign, for those who see no colours
 		return
 	}
 	if x.hint == nil {
@@ -286,7 +286,7 @@ func (x *field) drawHint(a paint.Area) {
 	case err == nil:
 		a.Text(0, 0, hint, paint.In(paint.Muted))
 	case x.touched:
-		a.Text(0, 0, err.Error(), paint.In(paint.Warn))
+		a.Text(0, 0, "✗ "+err.Error(), paint.In(paint.Warn))
 	default:
 		a.Text(0, 0, hint, paint.In(paint.Muted))
 	}

@@ -98,7 +98,7 @@ func (l *laboratory) create() tea.Cmd {
 func factor(text string) (pricing.Decimal, error) {
 	d, err := pricing.ParseDecimal(text)
 	if err != nil || d > 1000*pricing.One {
-		return 0, fmt.Errorf("a number from 0 to 1,000, such as 1.2 or 80%%")
+		return 0, fmt.Errorf("0 to 1,000, such as 1.2, 80%%")
 	}
 	return d, nil
 }
