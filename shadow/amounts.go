@@ -83,5 +83,16 @@ type savedAmounts struct {
 	Last  uint64
 }
 
-func (a *amounts) saved() savedAmounts  { return savedAmounts{a.pages, a.last} }
+// saved are the amounts as they are now, whatever is set later.
+func (a *amounts) saved() savedAmounts {
+	last := max(0, len(a.pages)-1)
+	out := savedAmounts{a.pages[:last:last], a.last}
+	if last < len(a.pages) { // the newest page goes on; full ones do not change
+		page := a.pages[last]
+		page.Raw = slices.Clone(page.Raw)
+		out.Pages = append(out.Pages, page)
+	}
+	return out
+}
+
 func (a savedAmounts) amounts() amounts { return amounts{a.Pages, a.Last} }

@@ -2,21 +2,16 @@ package shadow
 
 import (
 	"crypto/sha256"
-	"encoding/gob"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
-	"paygate/shadow/tally"
-	"paygate/shadow/trial"
 	"paygate/store"
 	"paygate/store/journal"
-	"paygate/store/ledger"
 )
 
 // CheckpointFile is the file in the state folder with what the lab has lived
@@ -26,168 +21,11 @@ import (
 const CheckpointFile = "shadow.db"
 
 const (
-	form       = 5               // of a checkpoint; another one is not read
+	form       = 6               // of a checkpoint; another one is not read
 	saveEvery  = 5 * time.Second // at least
 	saveShare  = 20              // and at most one part in so many of the time
 	partBucket = "checkpoint"
 )
-
-// checkpoint is the lab between two blocks.
-type checkpoint struct {
-	Form        int
-	Last        uint64
-	At          time.Time
-	Digest      string
-	Differs     int
-	Keys, Tools []string
-	Grants      grants
-	Real, Would []byte
-	Pairs       int // that follow
-}
-
-type savedPair struct {
-	Mark           mark
-	From           time.Time
-	Running        bool
-	Stages         []trial.Stage
-	Ended          *time.Time
-	Live, Cand     []byte       // scenarios; no live: it is as reality
-	Tally          *tally.Tally // but for its keys
-	ByKey          []byte
-	Plans          *planner
-	Topped         topUps // by the live prices
-	PaidLive, Paid savedAmounts
-	Real           savedAmounts
-}
-
-// encode is a walk and its candidates as they are between two blocks, with what
-// they have counted or without.
-func encode(w *walker, pairs map[string]*tracked, counted bool) (pieces, error) {
-	c := checkpoint{Form: form, Last: w.last, At: w.at, Digest: w.digest, Differs: w.differs, Grants: w.grants, Pairs: len(pairs)}
-	if counted {
-		c.Keys, c.Tools = w.numbers.keys, w.numbers.tools
-	}
-	var out pieces
-	var err error
-	save := func(s *ledger.Scenario) (raw []byte) {
-		if s != nil && err == nil {
-			raw, err = s.Save(w.at)
-		}
-		return raw
-	}
-	c.Real, c.Would = save(w.real), save(w.would)
-	to := gob.NewEncoder(&out)
-	err = errors.Join(err, to.Encode(c))
-	for _, name := range slices.Sorted(maps.Keys(pairs)) {
-		t := pairs[name]
-		p := t.pair
-		var counts *tally.Tally
-		var keys []byte
-		if counted {
-			counts, keys = p.tally.Pack()
-		}
-		err = errors.Join(err, to.Encode(savedPair{Mark: t.mark, From: t.from, Stages: t.stages, Ended: t.ended, Running: slices.Contains(w.pairs, p), Live: save(p.live), Cand: save(p.cand),
-			Tally: counts, ByKey: keys, Plans: p.plans, Topped: p.topped, PaidLive: p.paid[0].saved(), Paid: p.paid[1].saved(), Real: p.real.saved()}))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	return out, nil
-}
-
-// decode goes on from a state. The candidates count on from where they were, or
-// anew within a window.
-func (l *Lab) decode(raw pieces, window *Window) (*walker, map[string]*tracked, error) {
-	var c checkpoint
-	from := gob.NewDecoder(raw.reader())
-	if err := from.Decode(&c); err != nil {
-		return nil, nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	if c.Form != form || !l.has(c.Last, c.Digest) {
-		return nil, nil, errors.New("it is of another journal or another version")
-	}
-	w, err := l.walkerOf(&c)
-	if err != nil {
-		return nil, nil, err
-	}
-	pairs := map[string]*tracked{}
-	for range c.Pairs {
-		var s savedPair
-		if err := from.Decode(&s); err != nil {
-			return nil, nil, fmt.Errorf("checkpoint: %w", err)
-		}
-		if window == nil {
-			if err = s.Tally.Unpack(s.ByKey); err != nil {
-				return nil, nil, fmt.Errorf("checkpoint: %w", err)
-			}
-		} else {
-			if window.From.After(s.From) {
-				s.From = window.From
-			}
-			s.Tally = tally.New(tally.Window{From: s.From, To: window.To})
-		}
-		p, err := l.pairOf(w, s)
-		if err != nil {
-			return nil, nil, fmt.Errorf("experiment %s: %w", s.Mark.Name, err)
-		}
-		pairs[s.Mark.Name] = &tracked{mark: s.Mark, from: s.From, stages: s.Stages, ended: s.Ended, pair: p}
-	}
-	if window == nil {
-		window = &Window{}
-	}
-	l.follow(w, pairs, *window)
-	return w, pairs, nil
-}
-
-// walkerOf is the walk of a checkpoint, without candidates.
-func (l *Lab) walkerOf(c *checkpoint) (*walker, error) {
-	w := &walker{db: l.o.Book.DB(), past: newPast(l.sheet), numbers: newNumbers(c.Keys, c.Tools), grants: c.Grants,
-		newest: l.o.Book.Journal().Last, last: c.Last, at: c.At, digest: c.Digest, differs: c.Differs}
-	if w.grants == nil {
-		w.grants = grants{}
-	}
-	var err error
-	if w.real, err = ledger.LoadScenario(c.Real, w.then, l.sheet); err != nil {
-		return nil, err
-	}
-	w.real.Takes = notObserved
-	if c.Would != nil {
-		if w.would, err = ledger.LoadScenario(c.Would, w.then, l.sheet); err != nil {
-			return nil, err
-		}
-		w.would.Takes = observed
-	}
-	return w, nil
-}
-
-func (l *Lab) pairOf(w *walker, s savedPair) (*pair, error) {
-	sheet, err := l.sheet(s.Mark.Candidate)
-	if err != nil {
-		return nil, err
-	}
-	p := w.pair(sheet, s.Tally)
-	p.paid[0], p.paid[1], p.real = s.PaidLive.amounts(), s.Paid.amounts(), s.Real.amounts()
-	p.plans = newPlanner(sheet, p.judgedBy, s.Plans.Granted)
-	p.plans.Added, p.plans.Expired = s.Plans.Added, s.Plans.Expired
-	maps.Copy(p.plans.Topped, s.Plans.Topped)
-	maps.Copy(p.topped, s.Topped)
-	cand, err := ledger.LoadScenario(s.Cand, p.candidate, l.sheet)
-	if err != nil {
-		return nil, err
-	}
-	p.take(cand)
-	if s.Live != nil {
-		live, err := ledger.LoadScenario(s.Live, p.judgedBy, l.sheet)
-		if err != nil {
-			return nil, err
-		}
-		p.owns(live)
-	}
-	if s.Running {
-		w.pairs = append(w.pairs, p)
-	}
-	return p, nil
-}
 
 // has says whether the journal has the block that ends with an act, as it was.
 func (l *Lab) has(last uint64, digest string) bool {
@@ -212,38 +50,88 @@ func (l *Lab) checkpoint() {
 	}
 }
 
-// save writes a checkpoint if one is due.
+// save writes a checkpoint if one is due. The walk goes on meanwhile: what is
+// written is an image of it.
 func (l *Lab) save(force bool) error {
+	l.saving.Lock()
+	defer l.saving.Unlock()
 	l.mu.Lock()
 	now := l.o.Now()
 	if l.o.Dir == "" || l.w == nil || l.w.last == l.saved || !force && now.Before(l.saveAt) {
 		l.mu.Unlock()
 		return nil
 	}
-	raw, err := encode(l.w, l.pairs, true)
-	last := l.w.last
+	i, err := imageOf(l.w, l.pairs, true)
+	if err == nil {
+		i.freeze()
+	}
 	l.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	err = l.write(i)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i.thaw()
+	if err != nil {
+		return err
+	}
+	took := l.o.Now().Sub(now)
+	l.saved, l.saveAt = i.walk.Last, now.Add(max(saveEvery, saveShare*took))
+	return nil
+}
+
+// checkpointHead says where the newest whole checkpoint is.
+type checkpointHead struct {
+	Bucket string `json:"bucket"`
+	Last   uint64 `json:"last"`
+}
+
+// partBuckets take turns, so that the former checkpoint is there until the next
+// one is whole.
+func partBuckets() [2]string { return [2]string{partBucket + "-0", partBucket + "-1"} }
+
+// write writes an image a piece at a time, and in the end that it is whole.
+func (l *Lab) write(i *image) error {
 	db, err := l.file()
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *store.Tx) error {
-		if err := tx.Drop(partBucket); err != nil {
-			return err
+	to := &pieceWriter{db: db, bucket: partBuckets()[0], during: l.during}
+	err = db.View(func(s *store.Snapshot) error {
+		if head(s).Bucket == to.bucket {
+			to.bucket = partBuckets()[1]
 		}
-		return raw.put(tx, partBucket, nil)
+		return nil
 	})
+	if err == nil {
+		err = db.Update(func(tx *store.Tx) error { return tx.Drop(to.bucket) })
+	}
+	if err == nil {
+		err = i.encode(to)
+	}
+	if err == nil {
+		err = to.flush(func(tx *store.Tx) error {
+			raw, err := json.Marshal(checkpointHead{to.bucket, i.walk.Last})
+			if err != nil {
+				return err
+			}
+			return errors.Join(tx.Drop(partBucket), tx.Put(partBucket, headKey(), raw))
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	took := l.o.Now().Sub(now)
-	l.saved, l.saveAt = last, now.Add(max(saveEvery, saveShare*took))
 	return nil
+}
+
+func headKey() []byte { return []byte("head") }
+
+func head(s *store.Snapshot) (h checkpointHead) {
+	if json.Unmarshal(s.Get(partBucket, headKey()), &h) != nil {
+		return checkpointHead{}
+	}
+	return h
 }
 
 // restore is the state of the last checkpoint; nil: there is none that can be
@@ -281,7 +169,9 @@ func (l *Lab) parts() (raw pieces, err error) {
 		return nil, err
 	}
 	err = db.View(func(s *store.Snapshot) error {
-		raw = parts(s, partBucket, nil)
+		if h := head(s); h.Bucket != "" {
+			raw = parts(s, h.Bucket, nil)
+		}
 		return nil
 	})
 	return raw, err

@@ -71,6 +71,105 @@ func TestGoingOnFromACheckpointIsLivingThroughItAgain(t *testing.T) {
 	}
 }
 
+// While a checkpoint is written the lab goes on, and what is written is the
+// moment at which it began.
+func TestACheckpointIsOfOneMomentWhileTheLabGoesOn(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			x := &traffic{rig: newRig(t, sheet(t, live)), t: t, random: rand.New(rand.NewPCG(seed, 6))}
+			dir, names := t.TempDir(), []string{"same", "planned"}
+			x.start(t, "same", live)
+			x.start(t, "planned", planned)
+			l := x.again(dir)
+			for round := range 4 {
+				for range 60 {
+					x.step()
+				}
+				reportsOf(t, l, names...)
+				at, steps := x.Journal().Last(), 0
+				l.During(func() {
+					if steps++; steps%3 == 0 {
+						x.step()
+						reportsOf(t, l, names...)
+					}
+				})
+				must[time.Duration](t)(l.SaveNow())
+				if l.During(nil); l.ResumedAt() != at || steps < 10 {
+					t.Fatalf("round %d: saved %d, want %d, after %d steps", round, l.ResumedAt(), at, steps)
+				}
+				want := reportsOf(t, x.again(""), names...)
+				if got := reportsOf(t, l, names...); got != want {
+					t.Fatalf("round %d: it goes on with\n%s\nwant\n%s", round, got, want)
+				}
+				resumed := x.again(copied(t, dir))
+				if got := reportsOf(t, resumed, names...); got != want {
+					t.Fatalf("round %d:\n%s\nwant\n%s", round, got, want)
+				}
+				if err := resumed.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// copied is a folder as a kill would leave it at this moment.
+func copied(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// Whoever is killed while a checkpoint is written goes on from the one before.
+func TestAKillDuringACheckpointLeavesTheFormerOne(t *testing.T) {
+	t.Parallel()
+	x := &traffic{rig: newRig(t, sheet(t, live)), t: t, random: rand.New(rand.NewPCG(7, 7))}
+	x.start(t, "planned", planned)
+	dir := t.TempDir()
+	l := x.again(dir)
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	former := uint64(0)
+	for round := range 3 {
+		for range 60 {
+			x.step()
+		}
+		want := reportsOf(t, l, "planned")
+		var left []string
+		moments := 0
+		l.During(func() {
+			if moments++; moments%9 == 1 && len(left) < 4 {
+				left = append(left, copied(t, dir))
+			}
+		})
+		must[time.Duration](t)(l.SaveNow())
+		l.During(nil)
+		for _, dir := range left {
+			killed := x.again(dir)
+			if got := reportsOf(t, killed, "planned"); got != want || killed.ResumedAt() != former {
+				t.Fatalf("round %d: it went on from %d, want %d:\n%s\nwant\n%s", round, killed.ResumedAt(), former, got, want)
+			}
+			if err := killed.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if former = l.ResumedAt(); len(left) < 3 {
+			t.Fatalf("%d moments", moments)
+		}
+	}
+}
+
 func TestACheckpointThatIsOfNoUseIsLeftAside(t *testing.T) {
 	t.Parallel()
 	r, dir := fives(t), t.TempDir()

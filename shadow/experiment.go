@@ -120,6 +120,9 @@ type Lab struct {
 
 	stateAt, stateEvery uint64 // the last act in the newest kept state, and how far apart they are
 
+	saving sync.Mutex // one checkpoint at a time; taken before mu
+	during func()     // is called while a checkpoint is written; may be nil
+
 	files sync.Mutex // guards db
 	db    *store.DB  // the checkpoint's; nil until it is needed
 

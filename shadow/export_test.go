@@ -37,6 +37,9 @@ func (l *Lab) SaveNow() (time.Duration, error) {
 	return time.Since(began), nil
 }
 
+// During is called again and again while a checkpoint is written.
+func (l *Lab) During(fn func()) { l.during = fn }
+
 // Alarm tells of differences as Run does.
 func (l *Lab) Alarm(ctx context.Context, differs int) error {
 	l.mu.Lock()

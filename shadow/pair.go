@@ -43,7 +43,7 @@ func (w *walker) begin(sheet *pricing.Sheet, t *tally.Tally) *pair {
 }
 
 func (w *walker) pair(sheet *pricing.Sheet, t *tally.Tally) *pair {
-	return &pair{sheet: sheet, tally: t, then: newPast(w.past.sheetOf), topped: topUps{}}
+	return &pair{sheet: sheet, tally: t, then: newPast(w.past.sheetOf), topped: newTopUps(nil)}
 }
 
 func (p *pair) candidate(*journal.Call) *pricing.Sheet { return p.sheet }

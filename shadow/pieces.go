@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"paygate/store"
 )
@@ -65,4 +66,51 @@ func parts(s *store.Snapshot, bucket string, prefix []byte) (p pieces) {
 		return true
 	})
 	return p
+}
+
+// pieceWriter writes something long into a bucket, a few pieces at a time, so
+// that it is never in memory as a whole.
+type pieceWriter struct {
+	db      *store.DB
+	bucket  string
+	some    pieces
+	written int
+	during  func() // is called before all that is written; may be nil
+}
+
+const piecesAtATime = 4
+
+// Write is io.Writer's.
+func (w *pieceWriter) Write(b []byte) (int, error) {
+	if w.during != nil {
+		w.during()
+	}
+	if len(w.some) > piecesAtATime {
+		if err := w.commit(piecesAtATime, nil); err != nil {
+			return 0, err
+		}
+	}
+	return w.some.Write(b)
+}
+
+// flush writes what is left, with something more in the same commit.
+func (w *pieceWriter) flush(also func(*store.Tx) error) error { return w.commit(len(w.some), also) }
+
+func (w *pieceWriter) commit(n int, also func(*store.Tx) error) error {
+	err := w.db.Update(func(tx *store.Tx) error {
+		for i, piece := range w.some[:n] {
+			if err := tx.Put(w.bucket, binary.BigEndian.AppendUint32(nil, uint32(w.written+i)), piece); err != nil {
+				return err
+			}
+		}
+		if also != nil {
+			return also(tx)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.some, w.written = slices.Clone(w.some[n:]), w.written+n
+	return nil
 }

@@ -2,10 +2,10 @@ package shadow
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 
 	"paygate/pricing"
+	"paygate/shadow/snapshot"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -17,16 +17,16 @@ type planner struct {
 	sheet   *pricing.Sheet
 	then    func(*journal.Call) *pricing.Sheet // the one a call was judged by
 	cand    *ledger.Scenario
-	Granted map[string]pricing.Granted
-	Topped  topUps
+	granted grants
+	topped  topUps
 	Added   pricing.Credits // granted and topped up
 	Expired pricing.Credits
 }
 
 type toppedUp struct{ Day, Times int64 }
 
-func newPlanner(sheet *pricing.Sheet, then func(*journal.Call) *pricing.Sheet, granted map[string]pricing.Granted) *planner {
-	return &planner{sheet: sheet, then: then, Granted: maps.Clone(granted), Topped: topUps{}}
+func newPlanner(sheet *pricing.Sheet, then func(*journal.Call) *pricing.Sheet, granted grants) *planner {
+	return &planner{sheet: sheet, then: then, granted: grants{granted.Clone()}, topped: newTopUps(nil)}
 }
 
 // attach makes a scenario live by the planner.
@@ -48,7 +48,9 @@ func ofPlans(e *journal.Event) bool {
 func wouldAdd(e *journal.Event) bool { return e.Type == journal.TypeWouldAdd }
 
 // topUps count what plans have added, by key.
-type topUps map[string]toppedUp
+type topUps struct{ *snapshot.Map[toppedUp] }
+
+func newTopUps(of map[string]toppedUp) topUps { return topUps{snapshot.New(of)} }
 
 // fill lets the live prices' own wallets be filled up in shadow mode as their
 // plans say: they may have begun later than those of shadow mode's books.
@@ -69,14 +71,15 @@ func (t topUps) fill(s *ledger.Scenario, then func(*journal.Call) *pricing.Sheet
 
 // due is what a plan adds to a wallet before a call, counted.
 func (t topUps) due(c *journal.Call, plan *pricing.Plan, available pricing.Credits) pricing.Credits {
-	day, topped := c.At.Unix()/(24*3600), t[c.Key]
+	day := c.At.Unix() / (24 * 3600)
+	topped, _ := t.Get(c.Key)
 	if topped.Day != day {
 		topped = toppedUp{Day: day}
 	}
 	due := plan.TopUp.Due(available, topped.Times)
 	if due > 0 {
 		topped.Times++
-		t[c.Key] = topped
+		t.Set(c.Key, topped)
 	}
 	return due
 }
@@ -87,7 +90,7 @@ func (p *planner) turn(c *journal.Call) {
 		return
 	}
 	spent, available := p.cand.Wallet(c.Key)
-	g := p.Granted[c.Key]
+	g, _ := p.granted.Get(c.Key)
 	if plan.Grant > 0 && g.Period < plan.GrantPeriod(c.At) {
 		for _, at := range plan.Begins(g, c.At) {
 			next, expired, granted := plan.Turn(g, at, spent, available)
@@ -96,12 +99,9 @@ func (p *planner) turn(c *journal.Call) {
 			g, available = next, available-expired+granted
 			p.Added, p.Expired = p.Added+granted, p.Expired+expired
 		}
-		if p.Granted == nil {
-			p.Granted = map[string]pricing.Granted{}
-		}
-		p.Granted[c.Key] = g
+		p.granted.Set(c.Key, g)
 	}
-	if due := p.Topped.due(c, plan, available); due > 0 {
+	if due := p.topped.due(c, plan, available); due > 0 {
 		p.cand.Give(c.Key, due)
 		p.Added += due
 	}
@@ -131,7 +131,11 @@ func (p *planner) limits(c *journal.Call) []journal.Limit {
 
 // grants follow what plans of the live prices have given, so that a candidate
 // begins where they are.
-type grants map[string]pricing.Granted
+type grants struct {
+	*snapshot.Map[pricing.Granted]
+}
+
+func newGrants(of map[string]pricing.Granted) grants { return grants{snapshot.New(of)} }
 
 func (g grants) see(e *journal.Event, spent pricing.Credits) {
 	var d struct {
@@ -141,7 +145,7 @@ func (g grants) see(e *journal.Event, spent pricing.Credits) {
 	if json.Unmarshal(e.Data, &d) != nil || e.Subject == "" {
 		return // it says nothing that one could go on from
 	}
-	was := g[e.Subject]
+	was, _ := g.Get(e.Subject)
 	left := max(0, was.Left-max(0, spent-was.Spent))
-	g[e.Subject] = pricing.Granted{Period: d.Period, Left: max(0, left-d.Expired) + d.Granted, Spent: spent}
+	g.Set(e.Subject, pricing.Granted{Period: d.Period, Left: max(0, left-d.Expired) + d.Granted, Spent: spent})
 }

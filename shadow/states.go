@@ -50,8 +50,12 @@ func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
 	if l.o.Dir == "" || w.last == 0 || w.last == l.stateAt {
 		return nil
 	}
-	raw, err := encode(w, pairs, false)
+	i, err := imageOf(w, pairs, false)
 	if err != nil {
+		return err
+	}
+	var raw pieces
+	if err := i.encode(&raw); err != nil {
 		return err
 	}
 	db, err := l.file()

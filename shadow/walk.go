@@ -49,7 +49,7 @@ type walker struct {
 }
 
 func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
-	w := &walker{db: db, past: newPast(sheetOf), numbers: newNumbers(nil, nil), grants: grants{}}
+	w := &walker{db: db, past: newPast(sheetOf), numbers: newNumbers(nil, nil), grants: newGrants(nil)}
 	var err error
 	if w.real, w.last, err = ledger.FirstScenario(db, w.then); err != nil {
 		return nil, fmt.Errorf("shadow: %w", err)

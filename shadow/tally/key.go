@@ -25,7 +25,10 @@ type Key struct {
 	Tools            []ToolChange // by tool
 	Current          *Run         // the inferred run that is going on
 
-	sheet *Sheet // of its newest call
+	sheet  *Sheet // of its newest call
+	place  int    // in the tally's list
+	number int32  // the caller's; -1: not known yet
+	frozen uint32 // the time for which it was copied
 }
 
 // ToolChange is how a tool changes a key's bill.

@@ -52,17 +52,15 @@ func (r *Run) count(live, cand *ledger.Verdict, got [2]pricing.Credits) {
 	}
 }
 
-// run is the piece of work that a call belongs to: what the agent calls it, or
-// the calls of a key without a pause.
-func (t *Tally) run(k *Key, c *journal.Call) *Run {
+// run counts a call in the piece of work that it belongs to: what the agent
+// calls it, or the calls of a key without a pause.
+func (t *Tally) run(k *Key, c *journal.Call, live, cand *ledger.Verdict, got [2]pricing.Credits) {
 	if c.Run != "" {
 		id := c.Key + "\x00" + c.Run
-		r := t.Named[id]
-		if r == nil {
-			r = &Run{}
-			t.Named[id] = r
-		}
-		return r
+		r, _ := t.named.Get(id)
+		r.count(live, cand, got)
+		t.named.Set(id, r)
+		return
 	}
 	if k.Current == nil || c.At.Sub(k.Current.Last) >= RunGap {
 		if k.Current != nil {
@@ -71,15 +69,15 @@ func (t *Tally) run(k *Key, c *journal.Call) *Run {
 		k.Current = &Run{}
 	}
 	k.Current.Last = c.At
-	return k.Current
+	k.Current.count(live, cand, got)
 }
 
 // Finished are all runs, with those that may go on as they are now.
 func (t *Tally) Finished() Finished {
 	f := t.Over
 	f.Costs = [2]map[pricing.Credits]int{maps.Clone(f.Costs[0]), maps.Clone(f.Costs[1])}
-	for _, r := range t.Named {
-		f.add(r)
+	for _, r := range t.named.All() {
+		f.add(&r)
 	}
 	for _, k := range t.Keys {
 		if k.Current != nil {

@@ -9,28 +9,11 @@ import (
 	"paygate/store/journal"
 )
 
-// What a candidate has counted by key is most of a checkpoint: with many keys
-// it is written by hand, in a tenth of the time that reflection takes.
-
 var errKeys = errors.New("damaged tallies of keys")
 
-// Pack is a tally for gob, and what it has counted by key, which is not in it.
-func (t *Tally) Pack() (*Tally, []byte) {
-	rest := *t
-	rest.Keys = nil
-	return &rest, saveKeys(t.Keys)
-}
-
-// Unpack puts back what Pack took out.
-func (t *Tally) Unpack(keys []byte) (err error) {
-	t.Keys, err = loadKeys(keys)
-	t.ready()
-	return err
-}
-
-// saveKeys writes the tallies by key, in no order.
-func saveKeys(keys map[string]*Key) []byte {
-	w := fields{b: make([]byte, 0, 64*len(keys))}
+// saveKeys writes some keys.
+func saveKeys(keys []*Key) []byte {
+	w := fields{b: make([]byte, 0, 96*len(keys))}
 	w.int(int64(len(keys)))
 	for _, k := range keys {
 		w.key(k)
@@ -97,21 +80,19 @@ func (w *fields) key(k *Key) {
 }
 
 // loadKeys reads what saveKeys has written.
-func loadKeys(raw []byte) (map[string]*Key, error) {
+func loadKeys(raw []byte, see func(*Key)) error {
 	r := fieldReader{b: raw, words: map[string]string{}}
-	n := r.count()
-	out := make(map[string]*Key, n)
-	for range n {
+	for range r.count() {
 		k := r.key()
 		if r.bad {
 			break
 		}
-		out[k.Key] = k
+		see(k)
 	}
 	if r.bad || len(r.b) > 0 {
-		return nil, errKeys
+		return errKeys
 	}
-	return out, nil
+	return nil
 }
 
 // fieldReader takes fields back; once bad, always bad.

@@ -2,6 +2,8 @@ package tally
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,12 +46,13 @@ func TestTalliesByKeyComeBack(t *testing.T) {
 			}
 			want[k.Key] = k
 		}
-		raw := saveKeys(want)
-		got, err := loadKeys(raw)
+		raw := saveKeys(slices.Collect(maps.Values(want)))
+		got := map[string]*Key{}
+		err := loadKeys(raw, func(k *Key) { got[k.Key] = k })
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Key{})); err != nil || diff != "" {
 			t.Fatal(err, diff)
 		}
-		if _, err := loadKeys(raw[:len(raw)-1]); err == nil {
+		if err := loadKeys(raw[:len(raw)-1], func(*Key) {}); err == nil {
 			t.Fatal("a piece is missing and nobody noticed")
 		}
 	})

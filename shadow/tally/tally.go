@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/snapshot"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -37,15 +38,18 @@ type Tally struct {
 	Keys                          map[string]*Key
 	Tools                         map[string]*Tool
 	Sheets                        map[string]*Sheet // by the sheet that calls were judged by
-	Named                         map[string]*Run   // runs that agents name, by key and name
 	Over                          Finished          // runs that cannot go on
 	First, Last                   time.Time
 
 	newest     *Sheet // that calls were judged by
 	newestHash string
 
-	keys  []*Key  // by the caller's numbers
-	tools []*Tool // the same
+	named *snapshot.Map[Run] // runs that agents name, by key and name
+	list  []*Key             // as they came
+	keys  []*Key             // by the caller's numbers
+	tools []*Tool            // the same
+
+	times, frozen uint32 // how often it was frozen, and which time it is now; 0: it is not
 }
 
 // Side is one column.
@@ -80,7 +84,9 @@ func (t *Tally) ready() {
 	made(&t.Leaks)
 	made(&t.Keys)
 	made(&t.Tools)
-	made(&t.Named)
+	if t.named == nil {
+		t.named = snapshot.New[Run](nil)
+	}
 	made(&t.Sheets)
 }
 
@@ -139,7 +145,7 @@ func (t *Tally) Count(c *journal.Call, live, cand *ledger.Verdict, key, tool int
 	t.bySheet(k, c, got)
 	k.change(c.Tool, got[1]-got[0])
 	t.tool(c, tool).count(c, live, cand, got)
-	t.run(k, c).count(live, cand, got)
+	t.run(k, c, live, cand, got)
 	return true
 }
 
@@ -242,12 +248,16 @@ func (t *Tally) leak(side int, reason string, n pricing.Credits) {
 
 func (t *Tally) key(c *journal.Call, id int32) *Key {
 	if id >= 0 && int(id) < len(t.keys) && t.keys[id] != nil {
-		return t.keys[id]
+		return t.own(t.keys[id])
 	}
 	k := t.Keys[c.Key]
 	if k == nil {
 		k = &Key{Key: c.Key, First: c.At}
-		t.Keys[c.Key] = k
+		t.add(k)
+	}
+	k = t.own(k)
+	if id >= 0 {
+		k.number = id
 	}
 	t.keys = place(t.keys, id, k)
 	return k

@@ -23,6 +23,16 @@ func cellKey(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)
 
 // cell encodes one cell as it is at seq; now prunes what no decision can see.
 func (s *State) cell(n int, seq uint64, now time.Time) []byte {
+	for i := n * perCell; i < min(len(s.list), (n+1)*perCell); i++ {
+		if o := s.list[i]; o != nil {
+			o.prune(now.UnixMilli())
+		}
+	}
+	return s.encode(n, seq, now)
+}
+
+// encode is cell without forgetting anything.
+func (s *State) encode(n int, seq uint64, now time.Time) []byte {
 	b := binary.AppendUvarint(nil, seq)
 	for i := n * perCell; i < min(len(s.list), (n+1)*perCell); i++ {
 		if o := s.list[i]; o != nil {
@@ -32,6 +42,20 @@ func (s *State) cell(n int, seq uint64, now time.Time) []byte {
 	return binary.AppendUvarint(b, 0)
 }
 
+// prune forgets what no decision at now or later can see.
+func (o *owner) prune(now int64) {
+	live := 0
+	for _, w := range o.rates {
+		if w.prune(now); len(w.slots) > 0 {
+			o.rates[live] = w
+			live++
+		}
+	}
+	o.rates = slices.Delete(o.rates, live, len(o.rates))
+}
+
+// append writes an owner without what no decision at now or later can see. It
+// changes nothing.
 func (o *owner) append(b []byte, now int64) []byte {
 	b = binary.AppendUvarint(b, uint64(len(o.account)))
 	b = append(b, o.account...)
@@ -46,15 +70,15 @@ func (o *owner) append(b []byte, now int64) []byte {
 	b = o.appendUsage(b)
 	live := 0
 	for _, w := range o.rates {
-		if w.prune(now); len(w.slots) > 0 {
-			o.rates[live] = w
+		if w.count(now) > 0 {
 			live++
 		}
 	}
-	o.rates = slices.Delete(o.rates, live, len(o.rates))
 	b = binary.AppendUvarint(b, uint64(live))
 	for _, w := range o.rates {
-		b = w.append(b)
+		if n := w.count(now); n > 0 {
+			b = w.append(b, w.slots[len(w.slots)-n:])
+		}
 	}
 	return b
 }
@@ -77,13 +101,13 @@ func (o *owner) appendUsage(b []byte) []byte {
 	return b
 }
 
-func (w *window) append(b []byte) []byte {
+func (w *window) append(b []byte, slots []int64) []byte {
 	b = binary.AppendUvarint(b, uint64(len(w.tool)))
 	b = append(b, w.tool...)
 	b = binary.AppendVarint(b, w.span)
-	b = binary.AppendUvarint(b, uint64(len(w.slots)))
+	b = binary.AppendUvarint(b, uint64(len(slots)))
 	before := int64(0)
-	for _, at := range w.slots {
+	for _, at := range slots {
 		b = binary.AppendVarint(b, at-before)
 		before = at
 	}

@@ -41,6 +41,8 @@ type State struct {
 	periods   [journal.Kinds]int32
 
 	folding uint64 // number of the act being folded at boot; 0 when acts just happen
+
+	times, frozen uint32 // how often the books were frozen, and which time it is now; 0: they are not
 }
 
 // NewState is empty books. With would they fold what observed calls would have
@@ -66,6 +68,7 @@ type owner struct {
 	held     pricing.Credits // promised; never stored, durable ones come back from their holds
 	refusals refusals        // recorded of late; not stored
 	parked   int             // calls that wait; not stored
+	frozen   uint32          // the time for which it was copied
 	index    []uint64        // blocks that name the owner and are not in the written index yet
 	flushed  []uint64        // those of the last time, whose commit may be under way
 }
@@ -138,6 +141,14 @@ func (w *window) drop(at int64) {
 
 // of gives an account's owner, making it.
 func (s *State) of(a journal.Account) *owner {
+	o := s.find(a)
+	if s.frozen != 0 && o.frozen != s.frozen {
+		return s.copied(o)
+	}
+	return o
+}
+
+func (s *State) find(a journal.Account) *owner {
 	for _, o := range s.recent {
 		if o != nil && o.account == a {
 			return o
@@ -187,6 +198,7 @@ func (s *State) place(o *owner) {
 		o.number = len(s.list)
 		s.list = append(s.list, nil)
 	}
+	o.frozen = s.frozen
 	s.list[o.number] = o
 	s.owners[o.account] = o
 	s.count(o)
