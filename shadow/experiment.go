@@ -11,6 +11,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/pricing/sheetfile"
+	"paygate/shadow/sums"
 	"paygate/shadow/trial"
 	"paygate/store"
 	"paygate/store/journal"
@@ -126,7 +127,7 @@ type Lab struct {
 	files sync.Mutex // guards db
 	db    *store.DB  // the checkpoint's; nil until it is needed
 
-	sums summing // these have mutexes of their own
+	sums *sums.Calls // these have mutexes of their own
 	runs running
 
 	latest  atomic.Pointer[[]Status]
@@ -153,7 +154,7 @@ func New(o Options) *Lab {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lab{o: o, stateEvery: stateEvery}
+	return &Lab{o: o, stateEvery: stateEvery, sums: sums.New(o.Book.DB(), o.Book.Journal(), o.Now)}
 }
 
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

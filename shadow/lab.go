@@ -33,7 +33,7 @@ func (l *Lab) Run(ctx context.Context) error {
 			return l.Close()
 		case <-tick.C:
 		}
-		l.sums.rest(l.o.Now())
+		l.sums.Rest()
 		l.mu.Lock()
 		err := l.advance(ctx)
 		l.mu.Unlock()

@@ -8,15 +8,16 @@ import (
 	"paygate/pricing"
 	"paygate/shadow"
 	"paygate/shadow/report"
+	"paygate/shadow/sums"
 )
 
-func (r *rig) sums(t tester, list ...*pricing.Sheet) *shadow.Sums {
+func (r *rig) sums(t tester, list ...*pricing.Sheet) *sums.Sums {
 	t.Helper()
 	r.later(2 * time.Second)
 	if err := r.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	return must[*shadow.Sums](t)(r.lab.Sums(ctx, shadow.SumsRequest{Sheets: list}))
+	return must[*sums.Sums](t)(r.lab.Sums(ctx, list, shadow.Window{}))
 }
 
 // Sums that ignore limits are the potential of a replay, to the credit, for
@@ -62,14 +63,14 @@ func TestSumsOfAWindow(t *testing.T) {
 	if err := r.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	got := must[*shadow.Sums](t)(r.lab.Sums(ctx, shadow.SumsRequest{Sheets: []*pricing.Sheet{flat(2)}, Window: shadow.Window{From: noon.Add(time.Minute), To: noon.Add(3 * time.Minute)}}))
+	got := must[*sums.Sums](t)(r.lab.Sums(ctx, []*pricing.Sheet{flat(2)}, shadow.Window{From: noon.Add(time.Minute), To: noon.Add(3 * time.Minute)}))
 	if got.Calls != 2 || got.Credits[0] != 4 || !got.From.Equal(noon.Add(time.Minute)) || !got.To.Equal(noon.Add(2*time.Minute)) {
 		t.Errorf("%+v", got)
 	}
 	if got := r.sums(t, flat(7)); got.Calls != 5 || got.Credits[0] != 35 {
 		t.Errorf("%+v", got)
 	}
-	if _, err := r.lab.Sums(ctx, shadow.SumsRequest{}); err == nil {
+	if _, err := r.lab.Sums(ctx, nil, shadow.Window{}); err == nil {
 		t.Error("sums of no sheet")
 	}
 }

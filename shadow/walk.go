@@ -151,7 +151,7 @@ func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Siz
 // read decodes block after block, into free ones if there are any.
 func (w *walker) read(ctx context.Context, to chan<- reading, free <-chan *journal.Block) error {
 	var decoder journal.Decoder
-	rests := newPause(w.newest)
+	pace := journal.NewPace(w.newest)
 	return journal.Blocks(ctx.Done(), w.db, w.last, func(raw []byte) (bool, error) {
 		var block *journal.Block
 		select {
@@ -164,51 +164,12 @@ func (w *walker) read(ctx context.Context, to chan<- reading, free <-chan *journ
 		}
 		select {
 		case to <- reading{block, sha256.Sum256(raw)}:
-			rests.after(ctx, len(block.Acts))
+			pace.Count(ctx.Done(), len(block.Acts))
 			return true, nil
 		case <-ctx.Done():
 			return false, nil
 		}
 	})
-}
-
-// pause lets a walk take no more than its share beside the calls: it rests after
-// a number of acts when others have come meanwhile.
-type pause struct {
-	newest func() uint64
-	seen   int
-	last   uint64
-}
-
-const (
-	restAfter = 8000 // acts
-	rest      = 20 * time.Millisecond
-)
-
-func newPause(newest func() uint64) *pause {
-	p := &pause{newest: newest}
-	if newest != nil {
-		p.last = newest()
-	}
-	return p
-}
-
-func (p *pause) after(ctx context.Context, acts int) {
-	if p.seen += acts; p.newest == nil || p.seen < restAfter {
-		return
-	}
-	p.seen = 0
-	last := p.newest()
-	quiet := last == p.last
-	if p.last = last; quiet {
-		return
-	}
-	t := time.NewTimer(rest)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // batch is acts that candidates have yet to live through, and what reality's

@@ -8,6 +8,7 @@ import (
 	"paygate/server/api"
 	"paygate/shadow"
 	"paygate/shadow/report"
+	"paygate/shadow/sums"
 	"paygate/shadow/whatif"
 )
 
@@ -96,15 +97,16 @@ type sumsIn struct {
 	To     string    `json:"to"`
 }
 
-func (l *Lab) sums(ctx context.Context, in sumsIn) (*shadow.Sums, error) {
-	request := shadow.SumsRequest{}
+func (l *Lab) sums(ctx context.Context, in sumsIn) (*sums.Sums, error) {
+	var list []*pricing.Sheet
+	var window shadow.Window
 	for _, one := range in.Sheets {
 		c, err := l.candidate(one)
 		if err != nil {
 			return nil, asAPI(err)
 		}
-		request.Sheets = append(request.Sheets, c.Sheet)
+		list = append(list, c.Sheet)
 	}
-	request.Window.From, request.Window.To = api.DateOr(in.From, request.Window.From), api.DateOr(in.To, request.Window.To)
-	return answer(l.o.Lab.Sums(ctx, request))
+	window.From, window.To = api.DateOr(in.From, window.From), api.DateOr(in.To, window.To)
+	return answer(l.o.Lab.Sums(ctx, list, window))
 }

@@ -8,13 +8,7 @@ import (
 	"paygate/store"
 )
 
-// A long scan rests, so that on a small machine it takes no more than its share
-// beside the calls.
-const (
-	restAfter = 8000 // events
-	rest      = 20 * time.Millisecond
-	pageBytes = 256 << 10 // of blocks copied in one View
-)
+const pageBytes = 256 << 10 // of blocks copied in one View
 
 // blocksFrom copies the blocks from the one that has seq on, about a page of
 // them.
@@ -84,36 +78,9 @@ func Blocks(done <-chan struct{}, src Source, after uint64, fn func(raw []byte) 
 	}
 }
 
-// pacer rests from time to time while others write.
-type pacer struct {
-	j    *Journal
-	done <-chan struct{}
-	seen int
-	last uint64
-}
-
-func (p *pacer) count(n int) {
-	if p.seen += n; p.seen < restAfter {
-		return
-	}
-	p.seen = 0
-	last := p.j.Last()
-	idle := last == p.last
-	p.last = last
-	if idle {
-		return
-	}
-	t := time.NewTimer(rest)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-p.done:
-	}
-}
-
 // forward goes through the file's events above after, oldest first.
 func (j *Journal) forward(done <-chan struct{}, after uint64, fn func(*Event) bool) error {
-	p := &pacer{j: j, done: done, last: j.Last()}
+	p := NewPace(j.Last)
 	return Blocks(done, j.source, after, func(raw []byte) (bool, error) {
 		b, err := Decode(raw)
 		if err != nil {
@@ -124,7 +91,7 @@ func (j *Journal) forward(done <-chan struct{}, after uint64, fn func(*Event) bo
 				return false, nil
 			}
 		}
-		p.count(len(b.Acts))
+		p.Count(done, len(b.Acts))
 		return true, nil
 	})
 }
@@ -132,7 +99,7 @@ func (j *Journal) forward(done <-chan struct{}, after uint64, fn func(*Event) bo
 // Acts goes through all acts above after, oldest first, admissions among them,
 // with their numbers, until fn returns an error or done is closed.
 func (j *Journal) Acts(done <-chan struct{}, after uint64, fn func(seq uint64, a Act) error) error {
-	p := &pacer{j: j, done: done, last: j.Last()}
+	p := NewPace(j.Last)
 	return Blocks(done, j.source, after, func(raw []byte) (bool, error) {
 		b, err := Decode(raw)
 		if err != nil {
@@ -145,7 +112,7 @@ func (j *Journal) Acts(done <-chan struct{}, after uint64, fn func(seq uint64, a
 				}
 			}
 		}
-		p.count(len(b.Acts))
+		p.Count(done, len(b.Acts))
 		return true, nil
 	})
 }
@@ -153,7 +120,7 @@ func (j *Journal) Acts(done <-chan struct{}, after uint64, fn func(seq uint64, a
 // Scan goes through the events below before (0: all), newest first, until fn
 // returns false or done is closed.
 func (j *Journal) Scan(done <-chan struct{}, before uint64, fn func(*Event) bool) error {
-	p := &pacer{j: j, done: done, last: j.Last()}
+	p := NewPace(j.Last)
 	if before == 0 {
 		before = j.Last() + 1
 	}
@@ -171,7 +138,7 @@ func (j *Journal) Scan(done <-chan struct{}, before uint64, fn func(*Event) bool
 				return nil
 			}
 			before = min(before, b.First)
-			p.count(len(b.Acts))
+			p.Count(done, len(b.Acts))
 		}
 		select {
 		case <-done:

@@ -12,6 +12,7 @@ import (
 	"paygate/server/api"
 	"paygate/shadow"
 	"paygate/shadow/report"
+	"paygate/shadow/sums"
 )
 
 // sheet is a column of the made-up lab: prices per call by tool.
@@ -165,7 +166,7 @@ func (s *sheet) worth(t tool) (calls int, credits pricing.Credits) {
 }
 
 func (g *Gateway) labSums(sheets []tried) (any, error) {
-	out := shadow.Sums{TookMs: 31, From: g.Now().Add(-13 * 24 * time.Hour)}
+	out := sums.Sums{TookMs: 31, From: g.Now().Add(-13 * 24 * time.Hour)}
 	for _, t := range sheets {
 		s, err := g.sheet(t)
 		if err != nil {

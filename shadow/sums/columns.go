@@ -1,4 +1,4 @@
-package shadow
+package sums
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"paygate/pricing"
-	"paygate/store"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 )
 
-// MostSummed is how many calls, the newest, sums are made over.
-const MostSummed = 1_000_000
+// Most is how many calls, the newest, sums are made over.
+const Most = 1_000_000
 
 // inChunk is how many calls are forgotten at a time when there are more.
 const inChunk = 1 << 14
@@ -57,12 +57,12 @@ type groupKey struct {
 }
 
 func newColumns(last uint64) *columns {
-	return &columns{last: last - min(last, 2*MostSummed), // a call is at most two acts
+	return &columns{last: last - min(last, 2*Most), // a call is at most two acts
 		ids: map[groupKey]uint32{}, payers: map[string]uint32{}}
 }
 
 // fill reads what has come since.
-func (c *columns) fill(ctx context.Context, db *store.DB, rests *pause) error {
+func (c *columns) fill(ctx context.Context, db journal.Source, pace *journal.Pace) error {
 	err := journal.Blocks(ctx.Done(), db, c.last, func(raw []byte) (bool, error) {
 		block, err := journal.Decode(raw)
 		if err != nil {
@@ -74,7 +74,7 @@ func (c *columns) fill(ctx context.Context, db *store.DB, rests *pause) error {
 			}
 		}
 		c.last = block.Last
-		rests.after(ctx, len(block.Acts))
+		pace.Count(ctx.Done(), len(block.Acts))
 		return true, nil
 	})
 	if err = errors.Join(err, ctx.Err()); err != nil {
@@ -84,7 +84,7 @@ func (c *columns) fill(ctx context.Context, db *store.DB, rests *pause) error {
 }
 
 func (c *columns) add(call *journal.Call) {
-	if len(c.groups) >= mostGroups || len(c.payers) >= MostSummed {
+	if len(c.groups) >= mostGroups || len(c.payers) >= Most {
 		last := c.last
 		*c = *newColumns(0) // begin anew rather than grow without bound
 		c.last = last
@@ -92,7 +92,7 @@ func (c *columns) add(call *journal.Call) {
 	n := len(c.chunks)
 	if n == 0 || len(c.chunks[n-1].at) == inChunk {
 		c.chunks = append(c.chunks, &chunk{})
-		if n++; n > MostSummed/inChunk+1 {
+		if n++; n > Most/inChunk+1 {
 			c.chunks = slices.Delete(c.chunks, 0, 1)
 			n--
 		}
@@ -143,7 +143,7 @@ func flatten(m map[string]string) string {
 }
 
 // inside goes through the calls of a window; zero times do not bound it.
-func (c *columns) inside(w Window, fn func(n int, k *chunk, from, to int)) {
+func (c *columns) inside(w tally.Window, fn func(n int, k *chunk, from, to int)) {
 	low, high := int64(math.MinInt64), int64(math.MaxInt64)
 	if !w.From.IsZero() {
 		low = w.From.UnixMilli()

@@ -1,24 +1,20 @@
-package shadow
+// Package sums prices the newest calls under any sheet, as if no wallet, limit or
+// plan stood in the way: fast enough to follow a price that somebody is turning.
+// What would be collected says a replay.
+package sums
 
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"paygate/pricing"
-	"paygate/store"
-	"paygate/store/sheets"
+	"paygate/shadow/tally"
+	"paygate/store/journal"
 )
-
-// SumsRequest asks what the newest calls would cost under several sheets.
-type SumsRequest struct {
-	Sheets []*pricing.Sheet
-	Window Window
-}
 
 // Sums are what calls would cost if no wallet, limit or plan stood in the way.
 // They are not what would be collected.
@@ -27,13 +23,13 @@ type Sums struct {
 	From    time.Time         `json:"from"` // of the first call
 	To      time.Time         `json:"to"`   // of the last call
 	Exact   bool              `json:"exact"`
-	Tools   []ToolSum         `json:"tools"`
+	Tools   []Tool            `json:"tools"`
 	Credits []pricing.Credits `json:"credits"` // one for each sheet
 	TookMs  float64           `json:"tookMs"`
 }
 
-// ToolSum is one tool's part.
-type ToolSum struct {
+// Tool is one tool's part.
+type Tool struct {
 	Tool    string            `json:"tool"`
 	Calls   int               `json:"calls"`
 	Credits []pricing.Credits `json:"credits"`
@@ -45,8 +41,13 @@ const (
 	keptSums    = 64
 )
 
-// summing is what the lab keeps for sums, from the first request on.
-type summing struct {
+// Calls are the newest calls of a journal. Their facts are kept from the first
+// request on, and forgotten when nobody asks any more.
+type Calls struct {
+	db  journal.Source
+	j   *journal.Journal
+	now func() time.Time
+
 	mu    sync.Mutex
 	cols  *columns // nil: nobody has asked
 	read  time.Time
@@ -60,65 +61,42 @@ type sumKey struct {
 	last     uint64
 }
 
-// Sums prices the newest calls, at most MostSummed, under sheets: fast enough
-// to follow a price that somebody is turning. Counters of tiers and free
-// allowances begin with the first of these calls.
-func (l *Lab) Sums(ctx context.Context, in SumsRequest) (*Sums, error) {
-	if n := len(in.Sheets); n == 0 || n > MostRunning+1 {
-		return nil, badInput("sums are made for 1 to %d sheets, not %d", MostRunning+1, n)
-	}
-	s := &l.sums
+// New are the newest calls of a journal in a file.
+func New(db journal.Source, j *journal.Journal, now func() time.Time) *Calls {
+	return &Calls{db: db, j: j, now: now}
+}
+
+// Sum prices the newest calls of a window, at most Most of all, under sheets.
+// Counters of tiers and free allowances begin with the first of these calls.
+func (s *Calls) Sum(ctx context.Context, list []*pricing.Sheet, w tally.Window) (*Sums, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := l.refill(ctx); err != nil {
+	if err := s.refill(ctx); err != nil {
 		return nil, err
 	}
-	began := l.o.Now()
-	out := s.of(in.Sheets, in.Window)
-	out.TookMs = float64(l.o.Now().Sub(began).Microseconds()) / 1000
+	began := s.now()
+	out := s.of(list, w)
+	out.TookMs = float64(s.now().Sub(began).Microseconds()) / 1000
 	return out, nil
 }
 
-// Sheet is that of an experiment, "" or "live" for the live one, with changed
-// cells.
-func (l *Lab) Sheet(name string, set map[string]pricing.Cell) (s *pricing.Sheet, err error) {
-	if name == "" || name == "live" {
-		err = l.o.Book.DB().View(func(snap *store.Snapshot) error {
-			s, _, err = sheets.Live(snap)
-			return err
-		})
-	} else {
-		var e *Experiment
-		if e, err = l.Experiment(name); err == nil {
-			s, err = l.sheetOf(e)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("sheet %s: %w", cmp.Or(name, "live"), err)
-	}
-	changed, err := s.With(set)
-	if err != nil {
-		return nil, badInput("%v", err)
-	}
-	return changed, nil
-}
-
-// refill brings the columns up to date. Behind the sums' mu.
-func (l *Lab) refill(ctx context.Context) error {
-	s, now := &l.sums, l.o.Now()
+// refill brings the columns up to date. Behind mu.
+func (s *Calls) refill(ctx context.Context) error {
+	now := s.now()
 	s.asked = now
 	if s.cols != nil && now.Sub(s.read) < refillAfter {
 		return nil
 	}
 	if s.cols == nil {
-		s.cols, s.kept = newColumns(l.o.Book.Journal().Last()), map[sumKey][]pricing.Credits{}
+		s.cols, s.kept = newColumns(s.j.Last()), map[sumKey][]pricing.Credits{}
 	}
 	s.read = now
-	return s.cols.fill(ctx, l.o.Book.DB(), newPause(l.o.Book.Journal().Last))
+	return s.cols.fill(ctx, s.db, journal.NewPace(s.j.Last))
 }
 
-// rest forgets the columns when nobody has asked for a while.
-func (s *summing) rest(now time.Time) {
+// Rest forgets the calls when nobody has asked for a while.
+func (s *Calls) Rest() {
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cols != nil && now.Sub(s.asked) > forgetAfter {
@@ -126,8 +104,8 @@ func (s *summing) rest(now time.Time) {
 	}
 }
 
-func (s *summing) of(list []*pricing.Sheet, w Window) *Sums {
-	out, c := &Sums{Tools: []ToolSum{}, Credits: make([]pricing.Credits, len(list))}, s.cols
+func (s *Calls) of(list []*pricing.Sheet, w tally.Window) *Sums {
+	out, c := &Sums{Tools: []Tool{}, Credits: make([]pricing.Credits, len(list))}, s.cols
 	calls := c.count(w, out)
 	tools := map[string]int{}
 	for g := range c.groups {
@@ -139,7 +117,7 @@ func (s *summing) of(list []*pricing.Sheet, w Window) *Sums {
 		if !ok {
 			i = len(out.Tools)
 			tools[name] = i
-			out.Tools = append(out.Tools, ToolSum{Tool: name, Credits: make([]pricing.Credits, len(list))})
+			out.Tools = append(out.Tools, Tool{Tool: name, Credits: make([]pricing.Credits, len(list))})
 		}
 		out.Tools[i].Calls += calls[g]
 	}
@@ -151,12 +129,12 @@ func (s *summing) of(list []*pricing.Sheet, w Window) *Sums {
 			}
 		}
 	}
-	slices.SortFunc(out.Tools, func(a, b ToolSum) int { return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Tool, b.Tool)) })
+	slices.SortFunc(out.Tools, func(a, b Tool) int { return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Tool, b.Tool)) })
 	return out
 }
 
 // count counts the calls of each group.
-func (c *columns) count(w Window, out *Sums) []int {
+func (c *columns) count(w tally.Window, out *Sums) []int {
 	calls := make([]int, len(c.groups))
 	first, last := int64(0), int64(0)
 	c.inside(w, func(_ int, k *chunk, from, to int) {
@@ -183,7 +161,7 @@ type terms struct {
 }
 
 // sheet is what each group costs under one sheet.
-func (s *summing) sheet(sheet *pricing.Sheet, w Window) []pricing.Credits {
+func (s *Calls) sheet(sheet *pricing.Sheet, w tally.Window) []pricing.Credits {
 	key := sumKey{sheet.Hash(), w.From.UnixMilli(), w.To.UnixMilli(), s.cols.last}
 	if kept, ok := s.kept[key]; ok {
 		return kept
@@ -207,7 +185,7 @@ func (s *summing) sheet(sheet *pricing.Sheet, w Window) []pricing.Credits {
 // price adds up what calls cost. Each worker has chunks of its own for prices
 // that go straight, and payers of its own for the others, so that their
 // counters need no lock and come out the same for any number of workers.
-func (c *columns) price(sheet *pricing.Sheet, w Window, groups []terms, alone bool) []pricing.Credits {
+func (c *columns) price(sheet *pricing.Sheet, w tally.Window, groups []terms, alone bool) []pricing.Credits {
 	workers := max(1, min(runtime.GOMAXPROCS(0), 8))
 	sums := make([][]pricing.Credits, workers)
 	var busy sync.WaitGroup
@@ -231,7 +209,7 @@ func (c *columns) price(sheet *pricing.Sheet, w Window, groups []terms, alone bo
 }
 
 // straight prices chunk share[0] of every share[1].
-func (c *columns) straight(w Window, groups []terms, share [2]int, out []pricing.Credits) {
+func (c *columns) straight(w tally.Window, groups []terms, share [2]int, out []pricing.Credits) {
 	c.inside(w, func(n int, k *chunk, from, to int) {
 		if n%share[1] != share[0] {
 			return
@@ -246,7 +224,7 @@ func (c *columns) straight(w Window, groups []terms, share [2]int, out []pricing
 }
 
 // alone prices calls one by one, those of payer share[0] of every share[1].
-func (c *columns) alone(sheet *pricing.Sheet, w Window, groups []terms, share [2]uint32, out []pricing.Credits) {
+func (c *columns) alone(sheet *pricing.Sheet, w tally.Window, groups []terms, share [2]uint32, out []pricing.Credits) {
 	calls := make([]pricing.Call, len(groups))
 	for g := range calls {
 		calls[g] = c.groups[g].call

@@ -1,4 +1,4 @@
-package shadow
+package sums
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/shadow/tally"
 	"paygate/store/journal"
 )
 
@@ -13,7 +14,7 @@ import (
 // not been asked for before: what a key press in a price costs.
 func BenchmarkSums(b *testing.B) {
 	c := newColumns(0)
-	for i := range MostSummed {
+	for i := range Most {
 		call := &journal.Call{AdmitSeq: 1}
 		call.Key = fmt.Sprintf("key_%d", i%500)
 		call.Tool, call.Payer, call.Outcome, call.Class = fmt.Sprintf("tool_%d", i%20), call.Key, pricing.OK, "ok"
@@ -31,8 +32,8 @@ func BenchmarkSums(b *testing.B) {
 		}
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				s := &summing{cols: c, kept: map[sumKey][]pricing.Credits{}}
-				if got := s.of([]*pricing.Sheet{sheet}, Window{}); got.Calls < MostSummed-inChunk || got.Credits[0] == 0 {
+				s := &Calls{cols: c, kept: map[sumKey][]pricing.Credits{}}
+				if got := s.of([]*pricing.Sheet{sheet}, tally.Window{}); got.Calls < Most-inChunk || got.Credits[0] == 0 {
 					b.Fatal(got)
 				}
 			}
