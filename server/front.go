@@ -19,6 +19,7 @@ import (
 
 	"paygate/server/api"
 	"paygate/server/config"
+	"paygate/server/lane"
 	"paygate/server/mcp"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -35,21 +36,18 @@ type front struct {
 	version string
 	perIP   *limiter
 	sending time.Duration // how long a client may take to send a body
-	fixed   []fixedHeader // what every answer says
+	fixed   *lane.Fixed   // what every answer says
 }
 
-// fixedHeader is a header with its value, never changed.
-type fixedHeader struct {
-	name  string
-	value []string
-}
-
-func fixedHeaders(version string, demo bool) []fixedHeader {
-	fixed := []fixedHeader{{"X-Paygate-Version", []string{version}}, {"X-Content-Type-Options", []string{"nosniff"}}, {"X-Frame-Options", []string{"DENY"}},
-		{"X-Xss-Protection", []string{"0"}}, {"Referrer-Policy", []string{"strict-origin-when-cross-origin"}}, {"Cache-Control", []string{"no-store"}},
-		{"Content-Security-Policy", []string{"default-src 'none'"}}}
+// fixedHeaders are those that every answer has.
+func fixedHeaders(version string, demo bool) *lane.Fixed {
+	fixed := &lane.Fixed{}
+	for _, h := range [][2]string{{"X-Paygate-Version", version}, {"X-Content-Type-Options", "nosniff"}, {"X-Frame-Options", "DENY"}, {"X-Xss-Protection", "0"},
+		{"Referrer-Policy", "strict-origin-when-cross-origin"}, {"Cache-Control", "no-store"}, {"Content-Security-Policy", "default-src 'none'"}} {
+		fixed.Add(h[0], h[1])
+	}
 	if demo {
-		fixed = append(fixed, fixedHeader{api.DemoHeader, []string{"made-up data"}})
+		fixed.Add(api.DemoHeader, "made-up data")
 	}
 	return fixed
 }
@@ -82,9 +80,7 @@ func (f *front) wrap(next http.Handler) http.Handler {
 		}
 		named := []string{id}
 		r.Header["X-Request-Id"], h["X-Request-Id"] = named, named
-		for _, fixed := range f.fixed { // in the form that net/http keeps: no work for each answer
-			h[fixed.name] = fixed.value
-		}
+		f.fixed.Set(w)
 		for name, value := range c.CustomHeaders {
 			h.Set(name, value)
 		}

@@ -43,8 +43,9 @@ type conn struct {
 	state  atomic.Int32
 	buf    []byte
 	filled int
-	answer response  // of the request under way
-	until  time.Time // the read deadline; zero: none
+	usual  *http.Request // what all requests have alike
+	answer response      // of the request under way
+	until  time.Time     // the read deadline; zero: none
 	timer  *time.Timer
 
 	mu      sync.Mutex
@@ -57,6 +58,7 @@ func newConn(l *Lane, rwc net.Conn) *conn {
 	c := &conn{lane: l, rwc: rwc, remote: rwc.RemoteAddr().String(), line: "POST " + l.Path + " HTTP/1.1\r\n", buf: make([]byte, 2<<10), handled: true}
 	ctx := context.WithValue(l.Base, http.LocalAddrContextKey, rwc.LocalAddr())
 	c.ctx, c.gone = context.WithCancel(context.WithValue(ctx, http.ServerContextKey, l.Rest))
+	c.usual = c.alike()
 	return c
 }
 

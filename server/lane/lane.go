@@ -35,6 +35,24 @@ type Lane struct {
 	ending atomic.Bool
 	others *passed
 	accept net.Listener
+	dated  atomic.Pointer[dated] // the Date of answers of this second
+}
+
+// dated is a rendered Date.
+type dated struct {
+	second int64
+	line   []byte
+}
+
+// date is the line of an answer that leaves now.
+func (l *Lane) date() []byte {
+	now := time.Now()
+	d := l.dated.Load()
+	if d == nil || d.second != now.Unix() {
+		d = &dated{now.Unix(), append(now.UTC().AppendFormat([]byte("Date: "), http.TimeFormat), "\r\n"...)}
+		l.dated.Store(d)
+	}
+	return d.line
 }
 
 // Serve takes connections until Shutdown, when it returns http.ErrServerClosed,

@@ -283,3 +283,56 @@ func TestShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What is fixed is in every answer alike, with net/http and without, unless the
+// handler sets it itself; nothing of one answer is in the next.
+func TestFixed(t *testing.T) {
+	t.Parallel()
+	fixed := &lane.Fixed{}
+	fixed.Add("X-Version", "1")
+	fixed.Add("Cache-Control", "no-store")
+	fixed.Add("X-Odd", "a\r\nInjected: b")
+	h := func(w http.ResponseWriter, r *http.Request) {
+		key := r.Header.Get("X-Key")
+		if key == "none" {
+			return
+		}
+		fixed.Set(w)
+		if key == "own" {
+			w.Header().Set("Cache-Control", "no-cache")
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}
+	heads := func(alone bool) []http.Header {
+		addr, _ := serve(t, alone, h)
+		conn := dial(t, addr)
+		in := bufio.NewReader(conn)
+		var all []http.Header
+		for _, key := range []string{"k", "own", "k", "none"} {
+			if _, err := io.WriteString(conn, strings.Replace(plain, "X-Key: k", "X-Key: "+key, 1)); err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			if _, err := http.ParseTime(res.Header.Get("Date")); err != nil {
+				t.Errorf("the date: %v", err)
+			}
+			res.Header.Del("Date")
+			all = append(all, res.Header)
+		}
+		return all
+	}
+	ours, theirs := heads(false), heads(true)
+	for i := range theirs {
+		if fmt.Sprint(ours[i]) != fmt.Sprint(theirs[i]) {
+			t.Errorf("answer %d: the lane %v, net/http %v", i, ours[i], theirs[i])
+		}
+	}
+	if got := ours[1]["Cache-Control"]; len(got) != 1 || got[0] != "no-cache" {
+		t.Errorf("the handler's own: %v", got)
+	}
+}

@@ -166,7 +166,18 @@ func digits(s string) int {
 
 // http is the request as handlers know it.
 func (r *request) http(c *conn) *http.Request {
-	out := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: c.lane.Path}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: r.header, Body: &body{rest: r.body}, ContentLength: int64(len(r.body)), Host: r.host, RemoteAddr: c.remote, RequestURI: c.lane.Path}
-	return out.WithContext(c.ctx)
+	parts := &struct { // in one piece of memory
+		request http.Request
+		url     url.URL
+		body    body
+	}{*c.usual, url.URL{Path: c.lane.Path}, body{rest: r.body}}
+	out := &parts.request
+	out.URL, out.Header, out.Body, out.ContentLength, out.Host = &parts.url, r.header, &parts.body, int64(len(r.body)), r.host
+	return out
+}
+
+// alike is what all requests of a connection have alike.
+func (c *conn) alike() *http.Request {
+	r := &http.Request{Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: c.remote, RequestURI: c.lane.Path}
+	return r.WithContext(c.ctx)
 }

@@ -15,6 +15,7 @@ const mostKept = 64 << 10
 type response struct {
 	conn    *conn
 	header  http.Header
+	fixed   *Fixed // beside header; nil: none
 	status  int    // 0: not said yet
 	out     []byte // what has not left of the body
 	head    []byte // made when the status was said, so that later changes count for nothing
@@ -66,11 +67,14 @@ func (w *response) WriteHeader(status int) {
 			continue
 		}
 		for _, value := range values {
-			w.field(name, value)
+			w.head = appendField(w.head, name, value)
 		}
 	}
+	if w.fixed != nil {
+		w.head = w.fixed.append(w.head, w.header)
+	}
 	if w.header["Date"] == nil {
-		w.head = append(time.Now().UTC().AppendFormat(append(w.head, "Date: "...), http.TimeFormat), "\r\n"...)
+		w.head = append(w.head, w.conn.lane.date()...)
 	}
 	if w.conn.lane.ending.Load() {
 		w.last = true
@@ -80,17 +84,17 @@ func (w *response) WriteHeader(status int) {
 	}
 }
 
-// field adds a header field. A value cannot begin another field.
-func (w *response) field(name, value string) {
+// appendField adds a header field. A value cannot begin another field.
+func appendField(head []byte, name, value string) []byte {
 	for i := range len(name) {
 		if !isToken(name[i]) {
-			return
+			return head
 		}
 	}
 	if strings.ContainsAny(value, "\r\n") {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	}
-	w.head = append(append(append(append(w.head, name...), ": "...), value...), "\r\n"...)
+	return append(append(append(append(head, name...), ": "...), value...), "\r\n"...)
 }
 
 func (w *response) bodyless() bool {
