@@ -21,7 +21,7 @@ import (
 const CheckpointFile = "shadow.db"
 
 const (
-	form       = 6               // of a checkpoint; another one is not read
+	form       = 7               // of a checkpoint; another one is not read
 	saveEvery  = 5 * time.Second // at least
 	saveShare  = 20              // and at most one part in so many of the time
 	partBucket = "checkpoint"

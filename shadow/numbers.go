@@ -24,6 +24,8 @@ func (n *numbers) of(c *journal.Call) (key, tool int32) {
 	return number(c.Key, n.keyIDs, &n.keys), number(c.Tool, n.toolIDs, &n.tools)
 }
 
+func (n *numbers) key(c *journal.Call) int32 { return number(c.Key, n.keyIDs, &n.keys) }
+
 func number(name string, ids map[string]int32, list *[]string) int32 {
 	id, ok := ids[name]
 	if !ok {

@@ -106,6 +106,9 @@ func (p *pair) act(s *step, live []ledger.Verdict) {
 		p.tally.Refund(0, amount, p.at)
 	}
 	other := p.cand.Act(a)
+	if e := a.Event; e != nil && e.Type == journal.TypeBoot {
+		p.tally.Ended(p.cand.UnderWay)
+	}
 	for i := range other {
 		v := &other[i]
 		if p.policy != nil {
@@ -116,6 +119,7 @@ func (p *pair) act(s *step, live []ledger.Verdict) {
 			continue
 		}
 		if !v.Ended && v.Call.AdmitSeq != 0 { // its end will tell
+			p.tally.Begin(v.Call, s.keyOf(v.Call))
 			continue
 		}
 		key, tool := int32(-1), int32(-1)

@@ -183,7 +183,15 @@ type batch struct {
 type step struct {
 	act          journal.Act
 	first, count int32
-	key, tool    int32 // of the call that ended; -1: there is none
+	key, tool    int32 // of the call that was admitted or ended; -1: there is none
+}
+
+// keyOf is the number of a call's key; calls of a batch are told with the last.
+func (s *step) keyOf(c *journal.Call) int32 {
+	if a := s.act.Admit; a == nil || a.Key != c.Key {
+		return -1
+	}
+	return s.key
 }
 
 func (w *walker) act(a *journal.Act) {
@@ -215,6 +223,8 @@ func (w *walker) keep(a *journal.Act, real []ledger.Verdict) {
 	w.next.verdicts = append(w.next.verdicts, real...)
 	if e := a.Event; e != nil && e.Call != nil {
 		s.key, s.tool = w.numbers.of(e.Call)
+	} else if a.Admit != nil {
+		s.key = w.numbers.key(a.Admit)
 	}
 	w.next.steps = append(w.next.steps, s)
 }

@@ -56,7 +56,8 @@ type market struct {
 	calls        float64
 	p0, p1       float64 // a call's price, admitted or not
 	paid0, paid1 float64
-	cost         float64 // of all its calls
+	costs        [2]float64 // upstream's, of the calls that live and the candidate admit
+	cost         float64    // of all its calls
 }
 
 func (t counted) markets() []market {
@@ -65,7 +66,8 @@ func (t counted) markets() []market {
 		tool := t.Tools[name]
 		n := float64(max(1, tool.Calls))
 		out = append(out, market{tool: name, calls: n, p0: float64(tool.Potential[0]) / n, p1: float64(tool.Potential[1]) / n,
-			paid0: float64(tool.Paid[0]), paid1: float64(tool.Paid[1]), cost: float64(tool.Cost[1])})
+			paid0: float64(tool.Paid[0]), paid1: float64(tool.Paid[1]),
+			costs: [2]float64{float64(tool.Cost[0]), float64(tool.Cost[1])}, cost: float64(tool.Ran)})
 	}
 	return out
 }
@@ -88,8 +90,8 @@ func (t counted) demand() Demand {
 			left := m.volume(e)
 			change := m.paid1*left - m.paid0
 			s.Change += change
-			s.Margin += (m.paid1 - m.cost) * left
-			s.Live += m.paid0 - m.cost
+			s.Margin += (m.paid1 - m.costs[1]) * left
+			s.Live += m.paid0 - m.costs[0]
 			s.Tools = append(s.Tools, Part{m.tool, change})
 		}
 		d.Sensitivity = append(d.Sensitivity, s)

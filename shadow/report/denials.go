@@ -11,8 +11,11 @@ import (
 	"paygate/shadow/tally"
 )
 
-// Leak is what a side's denied calls would have cost, by the first reason why
-// they were denied: what it could collect and does not.
+// Leak is what a side could collect and does not: what its denied calls would
+// have cost, by the first reason why they were denied, what cost more than was
+// there (shortfall), what was given back (refunded), and what it would have
+// admitted of calls that reality refused (imputed). Together they are the
+// potential less what is collectable.
 type Leak struct {
 	Reason    string          `json:"reason"`
 	Live      pricing.Credits `json:"live"`

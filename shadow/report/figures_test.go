@@ -17,7 +17,7 @@ func near(t *testing.T, what string, got *float64, want float64) {
 }
 
 func tool(calls int, live, cand, cost pricing.Credits) *tally.Tool {
-	return &tally.Tool{Calls: calls, Paid: [2]pricing.Credits{live, cand}, Potential: [2]pricing.Credits{live, cand}, Cost: [2]pricing.Credits{cost, cost}}
+	return &tally.Tool{Calls: calls, Paid: [2]pricing.Credits{live, cand}, Potential: [2]pricing.Credits{live, cand}, Cost: [2]pricing.Credits{cost, cost}, Ran: cost}
 }
 
 // 100 calls at 2 that cost the server 1 each, at 4 instead: the margin goes from

@@ -25,6 +25,7 @@ func (t *Tally) Image() *Image {
 	r.Keys = nil
 	r.NewlyBy, r.DeniedBy = maps.Clone(t.NewlyBy), maps.Clone(t.DeniedBy)
 	r.Over.Costs[0], r.Over.Costs[1] = maps.Clone(t.Over.Costs[0]), maps.Clone(t.Over.Costs[1])
+	r.Queues = t.waiting()
 	r.Leaks, r.Tools, r.Sheets = copies(t.Leaks), copies(t.Tools), copies(t.Sheets)
 	return i
 }

@@ -1,12 +1,11 @@
 package tally
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
 	"paygate/pricing"
-	"paygate/store/journal"
-	"paygate/store/ledger"
 )
 
 // Run is one piece of an agent's work.
@@ -43,46 +42,58 @@ func (f *Finished) add(r *Run) {
 // RunGap is the pause that ends a run which its agent gives no name.
 const RunGap = 15 * time.Minute
 
-func (r *Run) count(live, cand *ledger.Verdict, got [2]pricing.Credits) {
+func (r *Run) count(s *Step) {
 	r.Calls++
-	for i, admitted := range [2]bool{live.Admitted, cand.Admitted} {
-		if r.Broken[i] = r.Broken[i] || !admitted; !r.Broken[i] {
-			r.Paid[i] += got[i]
+	for i, denied := range s.Denied {
+		if r.Broken[i] = r.Broken[i] || denied; !r.Broken[i] {
+			r.Paid[i] += s.Paid[i]
 		}
 	}
 }
 
+func runID(key, name string) string { return key + "\x00" + name }
+
 // run counts a call in the piece of work that it belongs to: what the agent
-// calls it, or the calls of a key without a pause.
-func (t *Tally) run(k *Key, c *journal.Call, live, cand *ledger.Verdict, got [2]pricing.Credits) {
-	if c.Run != "" {
-		id := c.Key + "\x00" + c.Run
+// calls it, or the calls of a key without a pause between the admission of one
+// and that of the next.
+func (t *Tally) run(k *Key, s *Step) {
+	if s.Run != "" {
+		id := runID(k.Key, s.Run)
 		r, _ := t.named.Get(id)
-		r.count(live, cand, got)
+		r.count(s)
 		t.named.Set(id, r)
 		return
 	}
-	if k.Current == nil || c.At.Sub(k.Current.Last) >= RunGap {
+	if k.Current == nil || s.At.Sub(k.Current.Last) >= RunGap {
 		if k.Current != nil {
 			t.Over.add(k.Current)
 		}
 		k.Current = &Run{}
 	}
-	k.Current.Last = c.At
-	k.Current.count(live, cand, got)
+	k.Current.Last = s.At
+	k.Current.count(s)
+}
+
+func (f Finished) clone() Finished {
+	f.Costs = [2]map[pricing.Credits]int{maps.Clone(f.Costs[0]), maps.Clone(f.Costs[1])}
+	return f
 }
 
 // Finished are all runs, with those that may go on as they are now.
 func (t *Tally) Finished() Finished {
-	f := t.Over
-	f.Costs = [2]map[pricing.Credits]int{maps.Clone(f.Costs[0]), maps.Clone(f.Costs[1])}
-	for _, r := range t.named.All() {
-		f.add(&r)
-	}
-	for _, k := range t.Keys {
-		if k.Current != nil {
-			f.add(k.Current)
+	late, current := t.late()
+	for id, r := range t.named.All() {
+		if _, again := late.named.Get(id); !again {
+			late.Over.add(&r)
 		}
 	}
-	return f
+	for _, r := range late.named.All() {
+		late.Over.add(&r)
+	}
+	for key, k := range t.Keys {
+		if r := cmp.Or(current[key], k.Current); r != nil {
+			late.Over.add(r)
+		}
+	}
+	return late.Over
 }

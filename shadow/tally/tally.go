@@ -34,20 +34,22 @@ type Tally struct {
 	NewlyBy                       map[string]int
 	DeniedBy                      map[string]int                 // by the candidate, first reason
 	Sole                          int                            // newly denied for one reason only
-	Leaks                         map[string]*[2]pricing.Credits // price of what each side denied, by its first reason
+	Leaks                         map[string]*[2]pricing.Credits // what each side could collect and does not, by the first reason of a denial, or see LeakImputed
 	Keys                          map[string]*Key
 	Tools                         map[string]*Tool
 	Sheets                        map[string]*Sheet // by the sheet that calls were judged by
 	Over                          Finished          // runs that cannot go on
+	Queues                        map[string]*Queue // by key
 	First, Last                   time.Time
 
 	newest     *Sheet // that calls were judged by
 	newestHash string
 
-	named *snapshot.Map[Run] // runs that agents name, by key and name
-	list  []*Key             // as they came
-	keys  []*Key             // by the caller's numbers
-	tools []*Tool            // the same
+	named  *snapshot.Map[Run] // runs that agents name, by key and name
+	list   []*Key             // as they came
+	keys   []*Key             // by the caller's numbers
+	tools  []*Tool            // the same
+	queues []*Queue           // the same
 
 	times, frozen uint32 // how often it was frozen, and which time it is now; 0: it is not
 }
@@ -88,6 +90,7 @@ func (t *Tally) ready() {
 		t.named = snapshot.New[Run](nil)
 	}
 	made(&t.Sheets)
+	made(&t.Queues)
 }
 
 func made[V any](m *map[string]V) {
@@ -100,6 +103,7 @@ func made[V any](m *map[string]V) {
 func (t *Tally) Refund(side int, n pricing.Credits, at time.Time) {
 	if t.within(at) {
 		t.Sides[side].Refunds += n
+		t.leak(LeakBack, side, n)
 	}
 }
 
@@ -123,7 +127,7 @@ func (t *Tally) Count(c *journal.Call, live, cand *ledger.Verdict, key, tool int
 	if c.At.After(t.Last) {
 		t.Last = c.At
 	}
-	got := [2]pricing.Credits{t.side(&t.Sides[0], c, live), t.side(&t.Sides[1], c, cand)}
+	got := [2]pricing.Credits{t.side(0, c, live), t.side(1, c, cand)}
 	switch {
 	case live.Admitted && cand.Admitted:
 		t.Rate += got[1] - got[0]
@@ -134,6 +138,9 @@ func (t *Tally) Count(c *journal.Call, live, cand *ledger.Verdict, key, tool int
 	}
 	k := t.key(c, key)
 	k.Plan, k.Tenant = c.Plan, c.Tenant
+	if c.At.Before(k.First) {
+		k.First = c.At
+	}
 	if cand.Imputed {
 		t.ImputedCalls++
 		t.Imputed += cand.Paid
@@ -145,12 +152,13 @@ func (t *Tally) Count(c *journal.Call, live, cand *ledger.Verdict, key, tool int
 	t.bySheet(k, c, got)
 	k.change(c.Tool, got[1]-got[0])
 	t.tool(c, tool).count(c, live, cand, got)
-	t.run(k, c, live, cand, got)
+	t.toRun(k, key, c, [2]*ledger.Verdict{live, cand}, got)
 	return true
 }
 
 // side adds a call to a column and gives what it pays there.
-func (t *Tally) side(s *Side, c *journal.Call, v *ledger.Verdict) pricing.Credits {
+func (t *Tally) side(side int, c *journal.Call, v *ledger.Verdict) pricing.Credits {
+	s := &t.Sides[side]
 	s.Potential += price(c, v)
 	if !v.Admitted {
 		s.Denied++
@@ -159,10 +167,15 @@ func (t *Tally) side(s *Side, c *journal.Call, v *ledger.Verdict) pricing.Credit
 	s.Admitted++
 	n := Paid(v)
 	s.Collected += n
-	if !v.Imputed {
-		s.Held += v.Quote
-		s.Quoted += v.Charge.Due
+	switch {
+	case v.Imputed:
+		t.leak(LeakImputed, side, v.Quote)
+		return n
+	case v.Short > 0:
+		t.leak(LeakShort, side, v.Short)
 	}
+	s.Held += v.Quote
+	s.Quoted += v.Charge.Due
 	return n
 }
 
@@ -190,7 +203,7 @@ func price(c *journal.Call, v *ledger.Verdict) pricing.Credits {
 
 func (t *Tally) deny(k *Key, c *journal.Call, live, cand *ledger.Verdict) {
 	if !live.Admitted {
-		t.leak(0, reasonOf(c, live), price(c, live))
+		t.leak(reasonOf(c, live), 0, price(c, live))
 		first(&k.FirstDeniedLive, c.At)
 	}
 	if cand.Admitted {
@@ -200,7 +213,7 @@ func (t *Tally) deny(k *Key, c *journal.Call, live, cand *ledger.Verdict) {
 	k.Denied++
 	reason := reasonOf(c, cand)
 	t.DeniedBy[reason]++
-	t.leak(1, reason, price(c, cand))
+	t.leak(reason, 1, price(c, cand))
 	k.denied(c.At)
 	first(&k.FirstDenied, c.At)
 	if !live.Admitted {
@@ -212,18 +225,20 @@ func (t *Tally) deny(k *Key, c *journal.Call, live, cand *ledger.Verdict) {
 	if len(cand.Reasons) == 1 {
 		t.Sole++
 	}
-	if k.Stopped == nil {
-		first(&k.Stopped, c.At)
+	if first(&k.Stopped, c.At) {
 		k.Reason, k.Run = reason, c.Run
 	}
 }
 
-// first keeps a time when there is none yet.
-func first(kept **time.Time, at time.Time) {
-	if *kept == nil {
-		own := at // at itself stays off the heap
-		*kept = &own
+// first keeps the earliest time, and says whether this is it: a call that ends
+// late may have been the first.
+func first(kept **time.Time, at time.Time) bool {
+	if *kept != nil && !at.Before(**kept) {
+		return false
 	}
+	own := at // at itself stays off the heap
+	*kept = &own
+	return true
 }
 
 // reasonOf is the first reason why a call is denied.
@@ -237,7 +252,14 @@ func reasonOf(c *journal.Call, v *ledger.Verdict) string {
 	return "refused"
 }
 
-func (t *Tally) leak(side int, reason string, n pricing.Credits) {
+// What of the potential is not collected though no call was denied for it.
+const (
+	LeakImputed = "imputed"   // admitted here and refused in reality: a guess, which nobody pays
+	LeakShort   = "shortfall" // it cost more than was held, and more than was there
+	LeakBack    = "refunded"
+)
+
+func (t *Tally) leak(reason string, side int, n pricing.Credits) {
 	l := t.Leaks[reason]
 	if l == nil {
 		l = new([2]pricing.Credits)

@@ -14,10 +14,12 @@ type Tool struct {
 	Paid      [2]pricing.Credits
 	Potential [2]pricing.Credits
 	Cost      [2]pricing.Credits // upstream's as reported, of admitted calls
+	Ran       pricing.Credits    // the same, of all calls
 }
 
 func (t *Tool) count(c *journal.Call, live, cand *ledger.Verdict, got [2]pricing.Credits) {
 	t.Calls++
+	t.Ran += c.Cost
 	if c.Outcome == pricing.OK {
 		t.Succeeded++
 	}

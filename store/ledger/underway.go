@@ -54,6 +54,11 @@ func (u *underWay) take(seq uint64) (p promise, ok bool) {
 	return *far, true
 }
 
+func (u *underWay) has(seq uint64) bool {
+	at := &u.near[seq%uint64(len(u.near))]
+	return at.call != nil && at.call.AdmitSeq == seq || u.far[seq] != nil
+}
+
 // all goes through them in no order; they may be taken meanwhile.
 func (u *underWay) all() iter.Seq[*promise] {
 	return func(yield func(*promise) bool) {

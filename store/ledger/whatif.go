@@ -22,6 +22,10 @@ func (s *Scenario) Fork(sheet func(*journal.Call) *pricing.Sheet) *Scenario {
 	return n
 }
 
+// UnderWay says whether a call has been admitted in reality, by the number of
+// its admission, and has not ended.
+func (s *Scenario) UnderWay(seq uint64) bool { return s.open.has(seq) }
+
 // Give adds to the wallet of a key what reality has not given it.
 func (s *Scenario) Give(key string, n pricing.Credits) {
 	s.books.move(journal.Bank, journal.KeyAccount(key), n)
