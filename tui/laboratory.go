@@ -30,6 +30,7 @@ type laboratory struct {
 	key     string    // the key under the cursor, "plot id"; empty: it stands on a price
 	keys    []lab.Key // of the charts, as they were drawn last
 	plot    int       // the first of the plots that are shown
+	zoom    bool      // it alone is shown
 	window  int       // of labWindows
 	enact   enactment
 	edit    *edit.Line      // of the cell under the cursor, while it is typed

@@ -28,10 +28,14 @@ func (l *laboratory) Draw(a paint.Area) {
 		return
 	}
 	table, plots, verdict := l.split(a)
-	l.drawTable(table)
-	if len(l.cols) < 2 {
+	switch {
+	case len(l.cols) < 2:
+		l.drawTable(table)
 		l.teach(plots[0])
-	} else {
+	case l.zoom:
+		l.drawPlot(a.Sub(0, 0, a.W, a.H-1), l.plot)
+	default:
+		l.drawTable(table)
 		for i, p := range plots {
 			l.drawPlot(p, (l.plot+i)%len(lab.Plots()))
 		}

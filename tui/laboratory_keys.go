@@ -31,6 +31,7 @@ func (l *laboratory) Keys() []key {
 		key{on: "P", label: "promote", help: "make a candidate's prices live, if its guardrails hold", acts: true, do: func(string) tea.Cmd { return l.promote() }},
 		key{on: "v", label: "chart", help: "the next chart; V the one before", do: func(string) tea.Cmd { return l.turn(1) }},
 		key{on: "V", do: func(string) tea.Cmd { return l.turn(-1) }},
+		key{on: "z", label: "zoom", help: "the chart over the whole view, and back", do: func(string) tea.Cmd { l.zoom = !l.zoom; return nil }},
 		key{on: "t", label: "window", help: "how far back: 14 days, 24 hours, an hour, 90 days", do: func(string) tea.Cmd { return l.widen() }},
 		key{on: "s", label: l.shadowLabel(), help: "shadow a candidate from now on, or end that", acts: true, do: func(string) tea.Cmd { return l.startStop() }},
 		key{on: "R", label: "roll back", help: "make the prices before live again, and refund each key to the credit", acts: true, do: func(string) tea.Cmd { return l.rollBack() }},
@@ -38,7 +39,7 @@ func (l *laboratory) Keys() []key {
 		key{on: "x", help: "discard changes, or a draft", acts: true, do: func(string) tea.Cmd { return l.discard() }},
 		key{on: "y", help: "copy the command that shows this report", do: func(string) tea.Cmd { return l.copyCommand() }},
 		key{on: "r", help: "re-enact again up to now", do: func(string) tea.Cmd { l.renew(); return l.sums(l.reenact) }},
-		key{on: "esc", help: "back to the prices", do: func(string) tea.Cmd { l.key = ""; return nil }},
+		key{on: "esc", help: "back to the prices", do: func(string) tea.Cmd { l.key, l.zoom = "", false; return nil }},
 		key{on: moveKeys, show: "j k g G", help: "move over the prices and on to the keys in the charts", do: l.move},
 	)
 	return keys

@@ -8,6 +8,9 @@ import "paygate/shadow/report"
 // view is a report as a form sees it.
 type view struct{ *report.Report }
 
+// Lines is for the page.
+func (r view) Lines() []Line { return Lines(r.Report) }
+
 // Verdict is the report in a sentence.
 func Verdict(r *report.Report) string { return view{r}.verdict() }
 

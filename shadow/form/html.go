@@ -24,7 +24,7 @@ td:first-child,th:first-child{text-align:left}.bad{color:#a40e26;font-weight:600
 </style>
 <h1>Price experiment {{.Name}}</h1>{{if .Demo}}<p><strong>Demo: the calls are made up.</strong></p>{{end}}<p class="verdict">{{.Verdict}}</p>
 <p><small>live {{short .Live}} · candidate {{short .Candidate}} · {{.From.Format "2006-01-02 15:04"}} – {{.To.Format "2006-01-02 15:04"}} UTC · grade {{.Grade}} · coverage {{percent .Coverage}} of {{.Attempts}} attempts · self-difference {{.SelfDifference}} · seed {{.Seed}} · paygate {{.Version}} · log digest {{short .LogDigest}}, act {{.LastSeq}}</small></p>
-<h2>From live to the candidate</h2>{{.Waterfall}}{{with .Exact.Lift}}<p>{{percent .}} of what live collects, exactly, over these calls.</p>{{end}}
+<h2>From live to the candidate</h2>{{.Waterfall}}{{with .Exact.Lift}}<p>The change is {{percent .}} of what live collects, exactly, over these calls.</p>{{end}}
 <table><tr><th><th>potential<th>collectable<th>admitted<th>denied
 {{with .Exact.Live}}<tr><td>live<td>{{.Potential}}<td>{{.Collectable}}<td>{{.Admitted}}<td>{{.Denied}}{{end}}
 {{with .Exact.Candidate}}<tr><td>candidate<td>{{.Potential}}<td>{{.Collectable}}<td>{{.Admitted}}<td>{{.Denied}}{{end}}</table>
@@ -52,6 +52,7 @@ td:first-child,th:first-child{text-align:left}.bad{color:#a40e26;font-weight:600
 <h2>Guardrails</h2><table><tr><th><th>value<th>limit<th><th>blocks
 {{range .Guardrails}}<tr><td>{{.Name}}<td>{{figure .Value}}<td>{{figure .Limit}}<td>{{if .Pass}}<span class="ok">passes</span>{{else}}<span class="bad">fails</span>{{end}}<td>{{.Blocks}}
 {{end}}</table>
+<h2>All other figures</h2><table><tr><th><th>live<th>candidate{{range .Lines}}<tr><td>{{.Name}}<td>{{.Live}}<td>{{.Candidate}}{{end}}</table>
 <h2>What this cannot know</h2><ul>{{range .Limits}}<li>{{.}}{{end}}</ul></html>
 {{define "keys"}}<table><tr><th>key<th>live<th>candidate<th>newly denied<th>first denied<th>tool
 {{range .}}<tr><td>{{or .Name .ID}}<td>{{.Live}}<td>{{.Candidate}}<td>{{.NewlyDenied}}<td>{{with .FirstDeniedAt}}{{.Format "2006-01-02 15:04:05"}}{{end}}<td>{{.Tool}}

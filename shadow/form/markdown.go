@@ -92,6 +92,10 @@ func (r view) markdown() string {
 	for _, g := range r.Guardrails {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", g.Name, figure(g.Value), figure(g.Limit), map[bool]string{true: "passes", false: "**fails**"}[g.Pass], g.Blocks)
 	}
+	b.WriteString("\n## All other figures\n\n| | live | candidate |\n|---|--:|--:|\n")
+	for _, l := range Lines(r.Report) {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.Name, l.Live, l.Candidate)
+	}
 	b.WriteString("\n## What this cannot know\n\n")
 	for _, s := range r.Limits {
 		fmt.Fprintf(&b, "- %s\n", s)

@@ -105,7 +105,8 @@ func (r view) SurvivalPlot() template.HTML {
 	}
 	line(r.Exact.LiveLife.Curve, faint)
 	line(r.Exact.Survival.Curve, blue)
-	fmt.Fprintf(s, `<text x="0" y="%d">first call; grey: live</text><text x="%d" y="%d">%.1f h</text>`, plotHeight+16, plotWidth-60, plotHeight+16, hours)
+	fmt.Fprintf(s, `<text x="%d" y="12" text-anchor="end">100 %%</text><line x1="0" x2="%d" y1="%d" y2="%d" stroke="%s"/><text x="%d" y="%d" text-anchor="end">0</text>`, plotWidth, plotWidth, plotHeight, plotHeight, faint, plotWidth, plotHeight-4)
+	fmt.Fprintf(s, `<text x="0" y="%d">first call; grey: live</text><text x="%d" y="%d" text-anchor="end">%.1f h</text>`, plotHeight+16, plotWidth, plotHeight+16, hours)
 	return s.end()
 }
 
@@ -118,6 +119,11 @@ func (r view) Fan() template.HTML {
 	y := func(v float64) float64 { return plotHeight - (v-low)/(high-low)*(plotHeight-20) }
 	s := newPlot("Change of revenue by elasticity")
 	fmt.Fprintf(s, `<line x1="0" x2="%d" y1="%.1f" y2="%.1f" stroke="#8c959f"/>`, plotWidth, y(0), y(0))
+	fmt.Fprintf(s, `<polyline fill="none" stroke="%s" stroke-width="2" points="`, blue)
+	for _, p := range r.Projected.Sensitivity {
+		fmt.Fprintf(s, "%.1f,%.1f ", 20-p.Elasticity/2*(plotWidth-80), y(p.Change))
+	}
+	s.WriteString(`"/>`)
 	for _, p := range r.Projected.Sensitivity {
 		x := 20 - p.Elasticity/2*(plotWidth-80)
 		fmt.Fprintf(s, `<circle cx="%.1f" cy="%.1f" r="4" fill="#0969da"/><text x="%.1f" y="%.1f">%+.0f</text><text x="%.1f" y="%d">%.2f</text>`, x, y(p.Change), x+6, y(p.Change)-5, p.Change, x, plotHeight+16, p.Elasticity)
@@ -138,7 +144,8 @@ func (r view) DenialPlot() template.HTML {
 		s.WriteString(`<text x="0" y="20">nothing is denied</text>`)
 		return s.end()
 	}
-	height, width := min(12, float64(plotHeight)/float64(len(t.Keys))), float64(plotWidth)/float64(t.Hours)
+	const names = 120
+	height, width := min(14, float64(plotHeight)/float64(len(t.Keys))), float64(plotWidth-names)/float64(t.Hours)
 	most := 1
 	for _, k := range t.Keys {
 		for _, n := range k.Denied {
@@ -146,13 +153,17 @@ func (r view) DenialPlot() template.HTML {
 		}
 	}
 	for i, k := range t.Keys {
+		y := float64(i) * height
+		if height >= 9 {
+			fmt.Fprintf(s, `<text x="0" y="%.1f" font-size="%.0f">%s</text>`, y+height-2, height-2, template.HTMLEscapeString(shortened(cmp.Or(k.Name, k.ID), names/7)))
+		}
 		for h, n := range k.Denied {
 			if n > 0 {
-				fmt.Fprintf(s, `<rect x="%.1f" y="%.1f" width="%.2f" height="%.1f" fill="%s" fill-opacity="%.2f"/>`, float64(h)*width, float64(i)*height, max(1, width), height-.5, bad, .25+.75*float64(n)/float64(most))
+				fmt.Fprintf(s, `<rect x="%.1f" y="%.1f" width="%.2f" height="%.1f" fill="%s" fill-opacity="%.2f"/>`, names+float64(h)*width, y, max(1, width), height-.5, bad, .25+.75*float64(n)/float64(most))
 			}
 		}
 	}
-	fmt.Fprintf(s, `<text x="0" y="%d">%s UTC</text><text x="%d" y="%d">%d h</text>`, plotHeight+16, t.From.Format("2006-01-02 15:04"), plotWidth-60, plotHeight+16, t.Hours)
+	fmt.Fprintf(s, `<text x="%d" y="%d">%s UTC</text><text x="%d" y="%d" text-anchor="end">%d h later</text>`, names, plotHeight+16, t.From.Format("2006-01-02 15:04"), plotWidth, plotHeight+16, t.Hours)
 	return s.end()
 }
 
@@ -199,6 +210,7 @@ func (r view) FrontierPlot() template.HTML {
 		high, far = max(high, float64(p.Collectable)), max(far, p.NewlyDenied)
 	}
 	s := newPlot("Credits collected against attempts newly denied")
+	fmt.Fprintf(s, `<path d="M0,0V%dH%d" fill="none" stroke="%s"/><text x="4" y="12">%.0f</text><text x="%d" y="%d" text-anchor="end">%s</text>`, plotHeight, plotWidth, faint, high, plotWidth, plotHeight-4, percent(far))
 	for i, p := range r.Frontier {
 		x, y := 10+p.NewlyDenied/far*(plotWidth-140), plotHeight-float64(p.Collectable)/high*(plotHeight-30)
 		fill := blue
@@ -219,6 +231,7 @@ func (r view) BalanceFan() template.HTML {
 		high = max(high, d.P90)
 	}
 	s := newPlot("Balances in the days ahead")
+	fmt.Fprintf(s, `<path d="M0,0V%dH%d" fill="none" stroke="%s"/><text x="4" y="8">%.0f</text>`, plotHeight, plotWidth, faint, high)
 	for _, line := range []struct {
 		of     func(report.FanDay) float64
 		colour string

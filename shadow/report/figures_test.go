@@ -95,6 +95,12 @@ func TestHowLongBalancesLast(t *testing.T) {
 	if len(r.Soonest) != 2 || math.Abs(r.Soonest[0].Days-3.5) > 1e-9 || r.Soonest[0].EmptyBy7 != 1 || r.EmptyBy7 != 1 || r.EmptyBy30 != 1 {
 		t.Errorf("%+v", r)
 	}
+	if left := r.Fan[30].P50; left < 600 || left > 800 { // the steady one is empty and spends no more
+		t.Errorf("after 30 days %v are left", left)
+	}
+	if r := counts.runway(func(string) string { return "" }, map[string]pricing.Credits{"late": 1000}); r.EmptyNow != 1 || len(r.Soonest) != 1 || r.Soonest[0].ID != "late" {
+		t.Errorf("one has nothing left: %+v", r)
+	}
 	if b := r.Soonest[1].Burn; b <= 10 || b >= 20 || len(r.Fan) != 31 || r.Fan[0].P50 != 1035 || r.Fan[30].P90 >= 1035 {
 		t.Errorf("burn %v, %+v", b, r.Fan)
 	}

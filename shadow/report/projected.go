@@ -59,8 +59,8 @@ func (t counted) project() Projected {
 	default:
 		p.Lift, p.Change, p.Sequence = b.Lift(stats.Seed), b.Change(stats.Seed), b.Sequence(plannedPayers)
 	}
-	if p.Lift != nil && t.Last.Sub(t.First) < advisedDays*24*time.Hour {
-		p.Advice = fmt.Sprintf("the window has %.1f days; with fewer than %d, weekdays and weekends may not be even in it", t.Last.Sub(t.First).Hours()/24, advisedDays)
+	if days := math.Round(t.Last.Sub(t.First).Hours()/2.4) / 10; p.Lift != nil && days < advisedDays {
+		p.Advice = fmt.Sprintf("the calls span %.1f days; with fewer than %d, weekdays and weekends may not be even in them", days, advisedDays)
 	}
 	return p
 }

@@ -27,9 +27,10 @@ type Wallets struct {
 type Runway struct {
 	Refused    string      `json:"refused,omitempty"` // why there is none
 	MedianDays *float64    `json:"medianDays"`        // of keys that spend
-	EmptyBy7   int         `json:"emptyBy7"`          // keys whose balance ends within so many days
+	EmptyNow   int         `json:"emptyNow"`          // keys that spent and have nothing left
+	EmptyBy7   int         `json:"emptyBy7"`          // keys whose balance ends within so many days, or has
 	EmptyBy30  int         `json:"emptyBy30"`
-	Soonest    []RunwayKey `json:"soonest"` // the ten that end first
+	Soonest    []RunwayKey `json:"soonest"` // the ten of those with a balance that end first
 	Fan        []FanDay    `json:"fan"`     // what all balances come to
 }
 
@@ -46,7 +47,7 @@ type RunwayKey struct {
 }
 
 // FanDay is what all balances come to a number of days on, as if nothing were
-// added.
+// added: each key spends as on the days of the window, until it has no more.
 type FanDay struct {
 	Day int     `json:"day"`
 	P10 float64 `json:"p10"`
@@ -58,9 +59,11 @@ type FanDay struct {
 const FanDays = 30
 
 const (
-	halfLife  = 7 // days
-	fanPaths  = 400
-	leastDays = 7 // of a window, for a burn to mean something
+	halfLife   = 7   // days
+	fanPaths   = 400 // of the days ahead
+	mostDraws  = 6_000_000
+	leastPaths = 40
+	leastDays  = 7 // of a window, for a burn to mean something
 )
 
 func (t counted) wallets(balances [2]map[string]pricing.Credits) Wallets {
@@ -112,23 +115,22 @@ func (t counted) runway(name func(string) string, cand map[string]pricing.Credit
 		return r
 	}
 	var all []RunwayKey
-	var total pricing.Credits
-	var sums []float64
-	for _, id := range slices.Sorted(maps.Keys(t.Keys)) {
+	ids := slices.Sorted(maps.Keys(t.Keys))
+	f := newFan(len(ids), len(t.daily(t.Keys[ids[0]])))
+	for _, id := range ids {
 		days := t.daily(t.Keys[id])
-		if sums == nil {
-			sums = make([]float64, len(days))
-		}
-		for i, x := range days {
-			sums[i] += x
-		}
-		total += cand[id]
-		if b := burn(days); b > 0 {
-			all = append(all, RunwayKey{ID: id, Name: name(id), Balance: cand[id], Burn: b, Days: float64(cand[id]) / b})
+		k := RunwayKey{ID: id, Name: name(id), Balance: cand[id], Burn: burn(days)}
+		k.EmptyBy7, k.EmptyBy30 = f.add(float64(k.Balance), days)
+		if k.Burn > 0 {
+			k.Days = float64(k.Balance) / k.Burn
+			all = append(all, k)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b RunwayKey) int { return cmp.Compare(a.Days, b.Days) })
 	for _, k := range all {
+		if k.Balance <= 0 {
+			r.EmptyNow++
+		}
 		if k.Days <= 7 {
 			r.EmptyBy7++
 		}
@@ -139,45 +141,58 @@ func (t counted) runway(name func(string) string, cand map[string]pricing.Credit
 	if len(all) > 0 {
 		r.MedianDays = &all[(len(all)-1)/2].Days
 	}
-	for _, k := range all[:min(few, len(all))] {
-		paths := redraw(t.daily(t.Keys[k.ID]), uint64(len(r.Soonest)))
-		k.EmptyBy7, k.EmptyBy30 = emptyBy(paths, 7, float64(k.Balance)), emptyBy(paths, 30, float64(k.Balance))
-		r.Soonest = append(r.Soonest, k)
-	}
-	r.Fan = fan(redraw(sums, math.MaxUint64), float64(total))
+	r.Soonest = append(r.Soonest, all[r.EmptyNow:min(r.EmptyNow+few, len(all))]...)
+	r.Fan = f.days()
 	return r
 }
 
-// redraw makes paths of what is spent until each day ahead, of days of the
-// window drawn with replacement.
-func redraw(days []float64, stream uint64) [][FanDays + 1]float64 {
-	random := rand.New(rand.NewPCG(stats.Seed, stream))
-	paths := make([][FanDays + 1]float64, fanPaths)
-	for i := range paths {
-		for d := 1; d <= FanDays; d++ {
-			paths[i][d] = paths[i][d-1] + days[random.IntN(len(days))]
-		}
-	}
-	return paths
+// fan redraws the days ahead from those of the window. A path has the same day
+// of the window for all keys, so that a busy one is busy for everybody.
+type fan struct {
+	drawn [][FanDays]int         // the days of the window that a path has
+	left  [FanDays + 1][]float64 // by day: what all balances come to in each path
 }
 
-func emptyBy(paths [][FanDays + 1]float64, day int, balance float64) float64 {
-	n := 0
-	for i := range paths {
-		if paths[i][day] >= balance {
-			n++
+// newFan draws fewer paths where there are so many keys that their sum hardly
+// varies.
+func newFan(keys, days int) *fan {
+	random := rand.New(rand.NewPCG(stats.Seed, 0))
+	f := &fan{drawn: make([][FanDays]int, max(leastPaths, min(fanPaths, mostDraws/(FanDays*max(keys, 1)))))}
+	for i := range f.drawn {
+		for d := range FanDays {
+			f.drawn[i][d] = random.IntN(days)
 		}
 	}
-	return float64(n) / float64(len(paths))
+	for d := range f.left {
+		f.left[d] = make([]float64, len(f.drawn))
+	}
+	return f
 }
 
-func fan(paths [][FanDays + 1]float64, total float64) []FanDay {
+// add lets a key spend, and says in which share of the paths it is empty within
+// a week and within a month.
+func (f *fan) add(balance float64, days []float64) (by7, by30 float64) {
+	for i := range f.drawn {
+		left := max(balance, 0)
+		f.left[0][i] += left
+		for d, day := range f.drawn[i] {
+			left = max(left-days[day], 0)
+			f.left[d+1][i] += left
+			if left == 0 && d+1 == 7 {
+				by7++
+			}
+		}
+		if left == 0 {
+			by30++
+		}
+	}
+	n := float64(len(f.drawn))
+	return by7 / n, by30 / n
+}
+
+func (f *fan) days() []FanDay {
 	out := make([]FanDay, 0, FanDays+1)
-	left := make([]float64, len(paths))
-	for d := range FanDays + 1 {
-		for i := range paths {
-			left[i] = max(0, total-paths[i][d])
-		}
+	for d, left := range f.left {
 		slices.Sort(left)
 		out = append(out, FanDay{d, stats.Quantile(.1, left), stats.Quantile(.5, left), stats.Quantile(.9, left)})
 	}

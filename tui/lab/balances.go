@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"paygate/shadow/form"
 	"paygate/shadow/report"
 	"paygate/tui/chart"
 	"paygate/tui/figure"
@@ -56,7 +57,7 @@ func Balances(a paint.Area, d *Data) []Key {
 		{Values: line(func(f report.FanDay) float64 { return f.P90 }), Style: dots, Dotted: true},
 		{Values: line(func(f report.FanDay) float64 { return f.P10 }), Style: dots, Dotted: true},
 		{Values: line(func(f report.FanDay) float64 { return f.P50 }), Style: paint.In(paint.Accent)}})
-	legend := fmt.Sprintf("empty in a week: %s, in 30 days: %s", keysWord(w.EmptyBy7), keysWord(w.EmptyBy30))
+	legend := fmt.Sprintf("empty now: %d, in a week: %d, in 30 days: %s", w.EmptyNow, w.EmptyBy7, keysWord(w.EmptyBy30))
 	if plot.H >= 3 && paint.Width(legend) < plot.W {
 		plot.Text(1, plot.H-1, legend, dots)
 	}
@@ -104,6 +105,28 @@ func lasts(days float64) string {
 		return fmt.Sprintf("%.1fd", max(days, 0))
 	}
 	return fmt.Sprintf("%.0fd", days)
+}
+
+// Figures are all that no other plot shows, under live and the candidate.
+func Figures(a paint.Area, d *Data) []Key {
+	if waiting(a, d) {
+		return nil
+	}
+	lines := form.Lines(d.Report)
+	across := max(a.W/78, 1)
+	w := a.W / across
+	const live, candidate = 15, 24
+	for i, l := range lines {
+		x, y := i/a.H*w, i%a.H
+		if i/a.H >= across {
+			break
+		}
+		name := w - live - candidate - 2
+		a.Fit(x+1, y, name, l.Name, paint.In(paint.Muted))
+		a.Right(x+1+name+live, y, live-1, l.Live, paint.In(paint.Muted))
+		a.Right(x+w-1, y, candidate, l.Candidate, paint.Style{})
+	}
+	return nil
 }
 
 // Doubts is what the report rests on and what no report of its kind can know.

@@ -48,6 +48,7 @@ func Plots() []Plot {
 		{"frontier", func(*Data) string { return "what each sheet collects against what it refuses" }, Frontier, 5},
 		{"runs", func(*Data) string { return "what a run costs: half, nine of ten, 99 of 100 stay below" }, Runs, 4},
 		{"balances", func(d *Data) string { return "how long balances last under " + d.Name }, Balances, 5},
+		{"figures", func(d *Data) string { return "all other figures: live and " + d.Name }, Figures, 3},
 		{"doubts", func(*Data) string { return "what this rests on, and cannot know" }, Doubts, 3},
 	}
 }
