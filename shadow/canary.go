@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ func beginCanary(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 }
 
 // widen goes on with a canary: with another share of the keys, or with all of
-// them.
+// them. It is judged by the report up to now; what was overridden stays so.
 func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, error) {
 	if err := p.check(l.o.Now()); err != nil {
 		return nil, err
@@ -52,11 +53,16 @@ func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, 
 	if !p.At.IsZero() || p.Keep != "" || p.PerCall > 0 || p.PerDay > 0 || p.Quiet != "" {
 		return nil, badInput("experiment %s is in its canary: its terms stay as they were decided; give canary another share of the keys, or nothing to go live for all", p.Name)
 	}
-	e, err := l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
+	out, err := l.judge(ctx, &p, l.o.Now().UTC())
+	if err != nil {
+		return out, err
+	}
+	out.Experiment, err = l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
 		if e.State != InCanary {
-			return wrongState("experiment %s is %s meanwhile", e.Name, e.State)
+			return e.no("made wider")
 		}
-		m := mark{Override: p.Override}
+		e.Refused, e.Going.Override = nil, p.Override
+		m := mark{Report: out.Report.LogDigest, Override: p.Override}
 		if p.Percent == 0 {
 			return goLive(tx, e, m, actor)
 		}
@@ -76,7 +82,7 @@ func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, 
 	if err != nil {
 		return nil, err
 	}
-	return &Promoted{Experiment: e, Waived: []string{}, Failing: []report.Guardrail{}, Guardrails: []report.Guardrail{}}, l.changed(ctx)
+	return out, l.changed(ctx)
 }
 
 // watch says what is to happen to a canary now: nil, nothing.
@@ -111,20 +117,63 @@ func (l *Lab) watch(ctx context.Context, c *sheets.Canary) (func(*ledger.Tx, *Ex
 	if c.Until == nil || now.Before(*c.Until) || e.Going.quiet(now) {
 		return nil, nil
 	}
+	return l.atItsEnd(ctx, e, now)
+}
+
+// atItsEnd judges a canary's candidate again when its time is over, by all
+// guardrails of a promotion that nobody attends. If one stands against it the
+// share of the keys goes on paying and somebody has to decide.
+func (l *Lab) atItsEnd(ctx context.Context, e *Experiment, now time.Time) (func(*ledger.Tx, *Experiment) error, error) {
+	p := e.promotion()
+	p.At = time.Time{} // it has begun
+	out, err := l.judge(ctx, &p, now)
+	var blocked *Blocked
+	switch {
+	case errors.As(err, &blocked), errors.Is(err, ErrState): // the latter: its shadow is not in the journal any more
+		return stay(err.Error()), nil
+	case err != nil:
+		return nil, err
+	}
 	return func(tx *ledger.Tx, e *Experiment) error {
-		return goLive(tx, e, mark{By: e.Going.By, Override: e.Going.Override, Why: "the canary's time is over"}, byItself)
+		return goLive(tx, e, mark{By: e.Going.By, Override: e.Going.Override, Report: out.Report.LogDigest, Why: "the canary's time is over"}, byItself)
 	}, nil
+}
+
+// stay lets a canary go on past its time, and says why.
+func stay(why string) func(*ledger.Tx, *Experiment) error {
+	return func(tx *ledger.Tx, e *Experiment) error {
+		r, err := sheets.CurrentRollout(tx)
+		if err != nil {
+			return err
+		}
+		m := e.begins(mark{By: e.Going.By, Override: e.Going.Override, At: e.Going.Until, Why: why})
+		e.Refused = &Refused{At: tx.Now(), Why: why}
+		if e.Going.Until != nil {
+			e.Refused.Asked = *e.Going.Until
+		}
+		e.Going.For, e.Going.Until = "", nil
+		if r.Canary != nil {
+			r.Canary.Until = nil
+		}
+		return errors.Join(sheets.PutRollout(tx, r, tx.Now()), tx.Append(event(eventRefused, byItself, m)))
+	}
+}
+
+// both are guardrails that were overridden when an experiment began to go live,
+// and others.
+func both(e *Experiment, more []string) []string {
+	if e.Going == nil {
+		return more
+	}
+	out := slices.Concat(e.Going.Override, more)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // waived says whether a guard of canaries was overridden. "all" is about what
 // stands against a promotion: a canary that nobody watches is asked for by name.
 func waived(override []string, name string) bool {
-	for _, o := range override {
-		if o == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(override, name)
 }
 
 func (l *Lab) liveHash() (hash string, err error) {

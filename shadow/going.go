@@ -52,7 +52,8 @@ type Going struct {
 	Before   []sheets.Kept   `json:"before,omitempty"` // promises before it, which a rollback puts back
 }
 
-// Refused says why a scheduled promotion did not happen at its time.
+// Refused says why a promotion did not happen at its time: a scheduled one, or
+// the one that ends a canary.
 type Refused struct {
 	At    time.Time `json:"at"`
 	Why   string    `json:"why"`
@@ -66,6 +67,7 @@ func (e *Experiment) promotion() Promotion {
 	if g.At != nil {
 		p.At = *g.At
 	}
+	p.For, _ = time.ParseDuration(g.For) // as String wrote it; empty: none
 	return p
 }
 

@@ -72,56 +72,6 @@ func (l *Lab) look(ctx context.Context, p *Promotion) (*Promoted, error) {
 	return l.judge(ctx, p, begin)
 }
 
-// judge is look at terms that were checked: at a promotion, and again when a
-// scheduled one begins.
-func (l *Lab) judge(ctx context.Context, p *Promotion, begin time.Time) (*Promoted, error) {
-	r, err := l.Report(ctx, p.Name, Window{})
-	if err != nil {
-		return nil, err
-	}
-	out := &Promoted{Waived: []string{}, Failing: []report.Guardrail{}, Guardrails: slices.Clone(r.Guardrails), Report: r}
-	if p.Quiet != "" {
-		s, _ := quietSpan(p.Quiet) // checked above
-		out.Guardrails = append(out.Guardrails, report.Guardrail{Name: "quietHours", Value: begin.UTC().Format("15:04"), Limit: p.Quiet, Pass: !s.has(begin), Blocks: report.BlocksAll})
-	}
-	if err := known(out.Guardrails, p); err != nil {
-		return nil, err
-	}
-	for _, g := range out.Guardrails {
-		switch {
-		case g.Pass, g.Blocks == report.BlocksNothing, g.Blocks == report.BlocksUnattended && !p.unattended():
-		case slices.Contains(p.Override, "all"), slices.Contains(p.Override, g.Name):
-			out.Waived = append(out.Waived, g.Name)
-		default:
-			out.Failing = append(out.Failing, g)
-		}
-	}
-	if out.Experiment, err = l.Experiment(p.Name); err != nil {
-		return nil, err
-	}
-	if len(out.Failing) > 0 {
-		return out, &Blocked{Failing: out.Failing, Report: r}
-	}
-	return out, nil
-}
-
-// known refuses to waive what is no guardrail.
-func known(all []report.Guardrail, p *Promotion) error {
-	var names []string
-	for _, g := range all {
-		names = append(names, g.Name)
-	}
-	if p.Percent > 0 {
-		names = append(names, canaryGuardNames[:]...)
-	}
-	for _, name := range p.Override {
-		if name != "all" && !slices.Contains(names, name) {
-			return badInput("override %q is not a guardrail; they are %s, or all", name, strings.Join(names, ", "))
-		}
-	}
-	return nil
-}
-
 // Promote makes a candidate's prices live: now or at a time, for all keys or
 // first for some of them. No guardrail may stand against it that is not waived,
 // and the live sheet must still be the one it was measured against. Calls under
@@ -150,9 +100,7 @@ func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted
 	if err != nil {
 		return nil, err
 	}
-	if err := l.keepNow(ctx); err != nil {
-		l.o.Log.Warn("the lab's state at a promotion could not be kept; what a rollback gives back takes longer to find", "error", err)
-	}
+	l.keepThen(ctx)
 	out.Experiment, err = l.change(ctx, p.Name, func(tx *ledger.Tx, e *Experiment) error {
 		if !e.promotable() {
 			return e.no("promoted")

@@ -175,6 +175,7 @@ func (l *Lab) atItsTime(ctx context.Context, name string) (func(*ledger.Tx, *Exp
 	if err != nil {
 		return nil, err
 	}
+	l.keepThen(ctx)
 	return func(tx *ledger.Tx, e *Experiment) error {
 		switch _, err := e.free(tx); {
 		case errors.Is(err, sheets.ErrMoved):
