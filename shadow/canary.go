@@ -46,11 +46,14 @@ func beginCanary(tx *ledger.Tx, e *Experiment, m mark, actor string) error {
 
 // widen goes on with a canary: with another share of the keys, or with all of
 // them. It is judged by the report up to now; what was overridden stays so.
-func (l *Lab) widen(ctx context.Context, p Promotion, actor string) (*Promoted, error) {
+func (l *Lab) widen(ctx context.Context, e *Experiment, p Promotion, actor string) (*Promoted, error) {
+	if !p.At.IsZero() {
+		return nil, e.no("scheduled")
+	}
 	if err := p.check(l.o.Now()); err != nil {
 		return nil, err
 	}
-	if !p.At.IsZero() || p.Keep != "" || p.PerCall > 0 || p.PerDay > 0 || p.Quiet != "" {
+	if p.Keep != "" || p.PerCall > 0 || p.PerDay > 0 || p.Quiet != "" {
 		return nil, badInput("experiment %s is in its canary: its terms stay as they were decided; give canary another share of the keys, or nothing to go live for all", p.Name)
 	}
 	out, err := l.judge(ctx, &p, l.o.Now().UTC())

@@ -37,6 +37,8 @@ type Experiment struct {
 	MadeTo    uint64          `json:"madeTo,omitempty"`    // make-good has gone so far
 	MadeGood  pricing.Credits `json:"madeGood,omitempty"`  // what it gave back
 	MadeWhole bool            `json:"madeWhole,omitempty"` // nothing is left to give back
+	Owes      string          `json:"owes,omitempty"`      // who asked for the make-good
+	Settled   bool            `json:"settled,omitempty"`   // calls that ended after it are made good, too
 }
 
 // The lab's events. Their Data is a mark.
@@ -57,6 +59,7 @@ const (
 	eventCanary   = "shadow.canary"
 	eventPromoted = "shadow.promoted"
 	eventSuperse  = "shadow.superseded"
+	eventRestored = "shadow.restored" // what superseded it was rolled back
 	eventRolled   = "shadow.rolled_back"
 	eventMadeGood = "shadow.made_good"
 )
@@ -70,7 +73,8 @@ type mark struct {
 	Mistakes  int             `json:"mistakes,omitempty"` // of a draft
 	Report    string          `json:"report,omitempty"`   // log digest that a promotion was decided by
 	Override  []string        `json:"override,omitempty"` // guardrails that were waived
-	Credits   pricing.Credits `json:"credits,omitempty"`  // given back
+	Credits   pricing.Credits `json:"credits,omitempty"`  // given back so far
+	Open      int             `json:"open,omitempty"`     // calls that have not ended, of a make-good
 	At        *time.Time      `json:"at,omitempty"`       // when it is to go live
 	Percent   float64         `json:"percent,omitempty"`  // of the keys, of a canary
 	Charged   string          `json:"charged,omitempty"`  // the sheet that a canary's keys pay by
@@ -133,6 +137,7 @@ type Lab struct {
 	latest  atomic.Pointer[[]Status]
 	differs atomic.Int64
 
+	making   sync.Mutex // held by who makes good
 	watching sync.Mutex // guards arms
 	arms     *arms      // of the canary that was looked at last
 }

@@ -176,6 +176,11 @@ func (l *Lab) follow(w *walker, pairs map[string]*tracked, window Window) {
 			if err := l.charging(w, pairs, m, e, window.To); err != nil {
 				return err
 			}
+		case e.Type == eventRestored:
+			delete(pairs, m.Name+beforeMark) // it has not lived through what was charged between
+			if err := l.charging(w, pairs, m, e, window.To); err != nil {
+				return err
+			}
 		case e.Type == eventSuperse || e.Type == eventRolled:
 			w.drop(pairs[m.Name+beforeMark])
 		}

@@ -83,7 +83,7 @@ func (l *Lab) Promote(ctx context.Context, p Promotion, actor string) (*Promoted
 		return nil, err
 	}
 	if e.State == InCanary {
-		return l.widen(ctx, p, actor)
+		return l.widen(ctx, e, p, actor)
 	}
 	if !e.promotable() {
 		return nil, e.no("promoted")

@@ -108,7 +108,7 @@ func clearNext(tx *ledger.Tx, e *Experiment) error {
 }
 
 // Due does what has its time now: a scheduled promotion, the end of a canary,
-// or the rollback of one that does harm. It tells whether anything happened.
+// the rollback of one that does harm, or the rest of a make-good. It tells whether anything happened.
 // What was due while the gateway was down happens at the first call.
 func (l *Lab) Due(ctx context.Context) (bool, error) {
 	r, err := l.rollout()
@@ -127,16 +127,17 @@ func (l *Lab) Due(ctx context.Context) (bool, error) {
 		name, do = r.Next.Name, refuse(moved)
 	case r.Next != nil && !now.Before(r.Next.At):
 		name = r.Next.Name
-		if do, err = l.atItsTime(ctx, name); do == nil || err != nil {
+		if do, err = l.atItsTime(ctx, name); err != nil {
 			return false, err
 		}
 	case r.Canary != nil:
 		name = r.Canary.Name
-		if do, err = l.watch(ctx, r.Canary); do == nil || err != nil {
+		if do, err = l.watch(ctx, r.Canary); err != nil {
 			return false, err
 		}
-	default:
-		return false, nil
+	}
+	if do == nil {
+		return l.rest(ctx)
 	}
 	did := false
 	_, err = l.change(ctx, name, func(tx *ledger.Tx, e *Experiment) error {

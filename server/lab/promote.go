@@ -145,13 +145,14 @@ func (l *Lab) rollout(ctx context.Context, _ api.None) (*shadow.Rollout, error) 
 }
 
 type rollbackIn struct {
-	MakeGood bool `json:"makeGood" query:"makeGood"` // give each key back what the new prices took more
+	Name     string `json:"name" query:"name"`         // take back this one and no other; empty: what is charged now
+	MakeGood bool   `json:"makeGood" query:"makeGood"` // give each key back what the new prices took more
 }
 
 func (l *Lab) rollbackPreview(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
-	return answer(l.o.Lab.RollbackPreview(ctx, in.MakeGood))
+	return answer(l.o.Lab.PreviewOf(ctx, in.Name, in.MakeGood))
 }
 
 func (l *Lab) rollback(ctx context.Context, in rollbackIn) (*shadow.RolledBackTo, error) {
-	return answer(l.o.Lab.Rollback(ctx, in.MakeGood, api.ActorOf(ctx).ID))
+	return answer(l.o.Lab.RollbackOf(ctx, in.Name, in.MakeGood, api.ActorOf(ctx).ID))
 }

@@ -144,3 +144,17 @@ func (b *Book) Totals() Totals {
 		Keys: b.real.keys, Held: b.real.held, Spendable: b.real.posted - b.real.held,
 		Open: len(b.holding), Dropped: b.dropped, Seq: b.disk}
 }
+
+// Open counts the calls that were admitted and have not ended, parked ones
+// included, among those that which names.
+func (b *Book) Open(which func(*journal.Call) bool) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, c := range b.holding {
+		if which(&c.Call) {
+			n++
+		}
+	}
+	return n
+}
