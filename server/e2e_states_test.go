@@ -84,7 +84,9 @@ func (s *shelf) bring(state, name string) {
 func (s *shelf) clear() {
 	s.t.Helper()
 	for {
-		var out struct{ Experiments []struct{ Name, State string } }
+		var out struct {
+			Experiments []struct{ Name, State string }
+		}
 		s.do("GET", "/admin/shadow", nil, &out, http.StatusOK)
 		again := false
 		for _, e := range out.Experiments {
