@@ -1,13 +1,10 @@
 package shadow
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"paygate/pricing"
-	"paygate/shadow/tally"
 	"paygate/store/journal"
 )
 
@@ -32,26 +29,13 @@ type Since struct {
 
 // charging lets a candidate end its shadow because its prices are charged now,
 // and the sheet of before begin one.
-func (l *Lab) charging(w *walker, pairs map[string]*tracked, m mark, e *journal.Event, to time.Time) error {
-	w.drop(pairs[m.Name])
+func (j *journey) charging(m mark, e *journal.Event) error {
+	j.drop(j.pairs[m.Name])
 	name := m.Name + beforeMark
-	if pairs[name] != nil { // its canary is made wider, or goes live
+	if j.pairs[name] != nil { // its canary is made wider, or goes live
 		return nil
 	}
-	old, err := l.sheet(m.Live)
-	if err != nil {
-		return fmt.Errorf("experiment %s: %w", m.Name, err)
-	}
-	t := &tracked{mark: mark{Name: name, Candidate: m.Live, Live: m.Candidate}, from: e.At, pair: w.begin(old, tally.New(tally.Window{From: e.At, To: to}))}
-	pairs[name] = t
-	return nil
-}
-
-// drop ends a candidate's shadow; what it has seen stays.
-func (w *walker) drop(t *tracked) {
-	if t != nil {
-		w.pairs = slices.DeleteFunc(w.pairs, func(p *pair) bool { return p == t.pair })
-	}
+	return j.begin(mark{Name: name, Candidate: m.Live, Live: m.Candidate}, e.At)
 }
 
 // since is what a shadow of the sheet of before says.
@@ -59,7 +43,7 @@ func since(t *tracked) *Since {
 	if t == nil {
 		return nil
 	}
-	counts := t.pair.tally
+	counts := t.pair.Tally
 	live, old := counts.Sides[0].Collectable(), counts.Sides[1].Collectable()
 	return &Since{From: t.from, Attempts: counts.Attempts, Credits: live, Before: old, Change: live - old, Denied: counts.Sides[0].Denied - counts.Sides[1].Denied}
 }

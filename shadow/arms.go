@@ -306,12 +306,12 @@ func (l *Lab) attemptsBefore(name string) map[string]float64 {
 	out := map[string]float64{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := l.pairs[name]
-	if t == nil || t.pair.tally.First.IsZero() {
+	t := l.j.of(name)
+	if t == nil || t.pair.Tally.First.IsZero() {
 		return out
 	}
-	hours := t.pair.tally.Last.Sub(t.from).Hours()
-	for id, k := range t.pair.tally.Keys {
+	hours := t.pair.Tally.Last.Sub(t.from).Hours()
+	for id, k := range t.pair.Tally.Keys {
 		if n := k.Admitted + k.Denied; n >= 5 && hours > 0 {
 			out[id] = float64(n) / hours
 		}

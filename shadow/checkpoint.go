@@ -1,8 +1,6 @@
 package shadow
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +9,6 @@ import (
 	"time"
 
 	"paygate/store"
-	"paygate/store/journal"
 )
 
 // CheckpointFile is the file in the state folder with what the lab has lived
@@ -21,23 +18,10 @@ import (
 const CheckpointFile = "shadow.db"
 
 const (
-	form       = 7               // of a checkpoint; another one is not read
 	saveEvery  = 5 * time.Second // at least
 	saveShare  = 20              // and at most one part in so many of the time
 	partBucket = "checkpoint"
 )
-
-// has says whether the journal has the block that ends with an act, as it was.
-func (l *Lab) has(last uint64, digest string) bool {
-	found := false
-	err := journal.Blocks(nil, l.o.Book.DB(), last-1, func(raw []byte) (bool, error) {
-		_, end, _, err := journal.Link(raw)
-		sum := sha256.Sum256(raw)
-		found = err == nil && end == last && hex.EncodeToString(sum[:]) == digest
-		return false, err
-	})
-	return err == nil && found
-}
 
 // checkpoint saves. The lab goes on without when that fails: the journal has
 // all there is, only the next start takes longer.
@@ -57,13 +41,13 @@ func (l *Lab) save(force bool) error {
 	defer l.saving.Unlock()
 	l.mu.Lock()
 	now := l.o.Now()
-	if l.o.Dir == "" || l.w == nil || l.w.last == l.saved || !force && now.Before(l.saveAt) {
+	if l.o.Dir == "" || l.j == nil || l.j.Place().Last == l.saved || !force && now.Before(l.saveAt) {
 		l.mu.Unlock()
 		return nil
 	}
-	i, err := imageOf(l.w, l.pairs, true)
+	i, err := l.j.image(true)
 	if err == nil {
-		i.freeze()
+		i.Freeze()
 	}
 	l.mu.Unlock()
 	if err != nil {
@@ -72,12 +56,12 @@ func (l *Lab) save(force bool) error {
 	err = l.write(i)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i.thaw()
+	i.Thaw()
 	if err != nil {
 		return err
 	}
 	took := l.o.Now().Sub(now)
-	l.saved, l.saveAt = i.walk.Last, now.Add(max(saveEvery, saveShare*took))
+	l.saved, l.saveAt = i.Place().Last, now.Add(max(saveEvery, saveShare*took))
 	return nil
 }
 
@@ -112,7 +96,7 @@ func (l *Lab) write(i *image) error {
 	}
 	if err == nil {
 		err = to.flush(func(tx *store.Tx) error {
-			raw, err := json.Marshal(checkpointHead{to.bucket, i.walk.Last})
+			raw, err := json.Marshal(checkpointHead{to.bucket, i.Place().Last})
 			if err != nil {
 				return err
 			}
@@ -136,31 +120,32 @@ func head(s *store.Snapshot) (h checkpointHead) {
 
 // restore is the state of the last checkpoint; nil: there is none that can be
 // gone on from. Behind mu.
-func (l *Lab) restore() (*walker, map[string]*tracked) {
+func (l *Lab) restore() *journey {
 	if l.o.Dir == "" {
-		return nil, nil
+		return nil
 	}
 	if _, err := os.Stat(filepath.Join(l.o.Dir, CheckpointFile)); errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	raw, err := l.parts()
 	if list, _, failed := l.states(); failed == nil && len(list) > 0 {
 		l.stateAt = list[len(list)-1].Last
 	}
 	if err == nil && raw == nil {
-		return nil, nil
+		return nil
 	}
 	if err == nil {
-		w, pairs, bad := l.decode(raw, nil)
+		j, bad := l.decode(raw, nil)
 		if bad == nil {
-			l.saved, l.alarm = w.last, w.differs
-			l.differs.Store(int64(w.differs))
-			return w, pairs
+			at := j.Place()
+			l.saved, l.alarm = at.Last, at.Differences
+			l.differs.Store(int64(at.Differences))
+			return j
 		}
 		err = bad
 	}
 	l.o.Log.Warn("the lab's checkpoint is of no use; it lives through the journal again", "file", CheckpointFile, "error", err)
-	return nil, nil
+	return nil
 }
 
 func (l *Lab) parts() (raw pieces, err error) {

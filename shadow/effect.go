@@ -1,8 +1,8 @@
-// Package shadow says what other prices would have meant: it lives through the
-// journal again under a price sheet that is not live, with the ledger's own
-// code, holds and limits included, and compares. It owns experiments: their
-// records, reports, guardrails, and the way to going live and back.
-// How sure a figure is says package stats, how a report looks package form.
+// Package shadow is the pricing lab. It owns experiments: prices that are not
+// live and have a record, a report, guardrails, and a way to going live and back.
+// Its rooms do the work: walk lives through the journal again, tally counts what
+// that shows, report finds the figures, form gives them their looks, trial says
+// what a real experiment shows, sums follows a price that is being turned.
 //
 // What it says of the past is arithmetic and changes nothing; only Promote and
 // Rollback do. What it cannot know is how callers would have behaved: a verdict
@@ -11,7 +11,6 @@ package shadow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -20,6 +19,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/tally"
+	"paygate/shadow/walk"
 	"paygate/store"
 )
 
@@ -43,22 +43,17 @@ type KeyEffect struct {
 // EffectOf lives through the journal up to from under the sheets of then, and
 // from there on under both them and the staged sheet, whose wallets begin as
 // reality's are at from.
-func EffectOf(ctx context.Context, db *store.DB, sheetOf SheetOf, staged *pricing.Sheet, from, to time.Time) (*Effect, error) {
-	w, err := newWalker(db, sheetOf)
+func EffectOf(ctx context.Context, db *store.DB, sheetOf walk.SheetOf, staged *pricing.Sheet, from, to time.Time) (*Effect, error) {
+	w, err := walk.New(walk.Options{DB: db, SheetOf: sheetOf})
 	if err != nil {
 		return nil, err
 	}
 	t := tally.New(tally.Window{From: from, To: to.Add(time.Millisecond)})
-	w.before = func(at time.Time) bool { return !at.Before(from) }
-	w.onset = func() error {
-		w.begin(staged, t)
+	w.Onset(func(at time.Time) bool { return !at.Before(from) }, func() error {
+		w.Begin(staged, t)
 		return nil
-	}
-	err = w.walk(ctx, math.MaxUint64, func(uint64) {
-		if w.at.After(to) {
-			w.err = errors.Join(w.err, errEnd)
-		}
 	})
+	err = w.Go(ctx, math.MaxUint64, func(p walk.Place) bool { return !p.At.After(to) })
 	if err != nil {
 		return nil, fmt.Errorf("effect of prices: %w", err)
 	}

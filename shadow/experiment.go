@@ -12,7 +12,6 @@ import (
 	"paygate/pricing"
 	"paygate/pricing/sheetfile"
 	"paygate/shadow/sums"
-	"paygate/shadow/trial"
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
@@ -115,9 +114,8 @@ type Options struct {
 type Lab struct {
 	o Options
 
-	mu    sync.Mutex // guards what follows
-	w     *walker    // nil until something is asked
-	pairs map[string]*tracked
+	mu sync.Mutex // guards what follows
+	j  *journey   // nil until something is asked
 
 	saved  uint64    // the last act in the newest checkpoint
 	saveAt time.Time // not before
@@ -140,15 +138,6 @@ type Lab struct {
 	making   sync.Mutex // held by who makes good
 	watching sync.Mutex // guards arms
 	arms     *arms      // of the canary that was looked at last
-}
-
-// tracked is an experiment in a walk.
-type tracked struct {
-	mark
-	pair   *pair
-	from   time.Time
-	stages []trial.Stage // when it was charged to a share of the keys
-	ended  *time.Time    // when that ended
 }
 
 // New is a lab over the books.

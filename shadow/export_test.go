@@ -40,10 +40,5 @@ func (l *Lab) SaveNow() (time.Duration, error) {
 // During is called again and again while a checkpoint is written.
 func (l *Lab) During(fn func()) { l.during = fn }
 
-// Alarm tells of differences as Run does.
-func (l *Lab) Alarm(ctx context.Context, differs int) error {
-	l.mu.Lock()
-	l.w.differs = differs
-	l.mu.Unlock()
-	return l.tell(ctx)
-}
+// Tell raises the alarm if it is due, as Run does.
+func (l *Lab) Tell(ctx context.Context) error { return l.tell(ctx) }

@@ -59,16 +59,16 @@ func (l *Lab) decisive(ctx context.Context, e *Experiment) (*report.Report, erro
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return nil, err
 	}
-	w, pairs, err := l.nearest(*e.Started, Window{})
+	j, err := l.nearest(*e.Started, Window{})
 	if err != nil {
 		return nil, err
 	}
-	for name, t := range pairs {
+	for name, t := range j.pairs {
 		if name != e.Name {
-			w.drop(t)
+			j.drop(t)
 		}
 	}
-	w.event = func(ev *journal.Event) error {
+	j.Events(eventPrefix, func(ev *journal.Event) error {
 		var m mark
 		if err := json.Unmarshal(ev.Data, &m); err != nil {
 			return fmt.Errorf("event %d: %w", ev.Seq, err)
@@ -76,12 +76,12 @@ func (l *Lab) decisive(ctx context.Context, e *Experiment) (*report.Report, erro
 		if ev.Type != eventStarted || m.Name != e.Name {
 			return nil
 		}
-		return l.enter(w, pairs, Window{}, m, ev.At)
-	}
-	if err := w.walk(ctx, math.MaxUint64, nil); err != nil {
+		return j.enter(m, ev.At)
+	})
+	if err := j.Go(ctx, math.MaxUint64, nil); err != nil {
 		return nil, err
 	}
-	return l.make(ctx, w, pairs, e.Name, time.Time{})
+	return l.make(ctx, j, e.Name, time.Time{})
 }
 
 // known refuses to waive what is no guardrail.

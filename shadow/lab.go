@@ -2,7 +2,6 @@ package shadow
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +15,7 @@ import (
 	"paygate/shadow/report"
 	"paygate/shadow/stats"
 	"paygate/shadow/tally"
-	"paygate/shadow/trial"
-	"paygate/store/journal"
+	"paygate/shadow/walk"
 	"paygate/store/ledger"
 )
 
@@ -52,8 +50,8 @@ func (l *Lab) Run(ctx context.Context) error {
 func (l *Lab) tell(ctx context.Context) error {
 	l.mu.Lock()
 	n, told := 0, l.alarm
-	if l.w != nil {
-		n = l.w.differs
+	if l.j != nil {
+		n = l.j.Place().Differences
 	}
 	l.alarm = n
 	l.mu.Unlock()
@@ -71,137 +69,29 @@ func (l *Lab) advance(ctx context.Context) error {
 	if err := l.o.Book.Flush(ctx); err != nil {
 		return err
 	}
-	if l.w == nil {
-		l.w, l.pairs = l.restore()
+	if l.j == nil {
+		l.j = l.restore()
 	}
-	if l.w == nil {
-		pairs := map[string]*tracked{}
-		w, err := l.walker(pairs, Window{})
+	if l.j == nil {
+		j, err := l.journey(Window{})
 		if err != nil {
 			return err
 		}
-		l.w, l.pairs = w, pairs
+		l.j = j
 	}
-	if err := l.w.walk(ctx, math.MaxUint64, l.passing(l.w, l.pairs)); err != nil {
+	if err := l.j.Go(ctx, math.MaxUint64, l.passing(l.j)); err != nil {
 		if ctx.Err() == nil { // it may be half way through a block: begin anew
-			l.w, l.pairs = nil, nil
+			l.j = nil
 		}
 		return err
 	}
-	l.differs.Store(int64(l.w.differs))
+	l.differs.Store(int64(l.j.Place().Differences))
 	return nil
 }
 
 // Differences is in how many decisions and charges the shadow of the live prices
 // has differed from what happened: anything but 0 is an alarm.
 func (l *Lab) Differences() int { return int(l.differs.Load()) }
-
-func (l *Lab) newWalker() (*walker, error) {
-	w, err := newWalker(l.o.Book.DB(), l.sheet)
-	if err != nil {
-		return nil, err
-	}
-	w.newest = l.o.Book.Journal().Last
-	return w, nil
-}
-
-// walker begins a walk that follows the lab's events: candidates come and go
-// as they did. Calls outside a window do not count.
-func (l *Lab) walker(pairs map[string]*tracked, window Window) (*walker, error) {
-	w, err := l.newWalker()
-	if err != nil {
-		return nil, err
-	}
-	l.follow(w, pairs, window)
-	if w.last > 0 {
-		l.late(w, pairs, window)
-	}
-	return w, nil
-}
-
-// late begins the candidates whose start is not in the journal any more where
-// the journal begins now: what they cover begins there, too.
-func (l *Lab) late(w *walker, pairs map[string]*tracked, window Window) {
-	first := time.Time{}
-	w.before = func(at time.Time) bool {
-		first = at
-		return true
-	}
-	w.onset = func() error {
-		all, err := l.Experiments()
-		if err != nil {
-			return err
-		}
-		for _, e := range all {
-			if !e.running() || e.Started == nil || !e.Started.Before(first) {
-				continue
-			}
-			if err := l.enter(w, pairs, window, mark{Name: e.Name, Candidate: e.Candidate, Live: e.Live}, first); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-// enter begins a candidate in a walk.
-func (l *Lab) enter(w *walker, pairs map[string]*tracked, window Window, m mark, at time.Time) error {
-	sheet, err := l.sheet(m.Candidate)
-	if err != nil {
-		return fmt.Errorf("experiment %s: %w", m.Name, err)
-	}
-	if window.From.After(at) {
-		at = window.From
-	}
-	pairs[m.Name] = &tracked{mark: m, from: at, pair: w.begin(sheet, tally.New(tally.Window{From: at, To: window.To}))}
-	return nil
-}
-
-// follow lets candidates come and go in a walk.
-func (l *Lab) follow(w *walker, pairs map[string]*tracked, window Window) {
-	w.event = func(e *journal.Event) error {
-		var m mark
-		if err := json.Unmarshal(e.Data, &m); err != nil {
-			return fmt.Errorf("event %d: %w", e.Seq, err)
-		}
-		t := pairs[m.Name]
-		switch {
-		case e.Type == eventStarted:
-			if err := l.enter(w, pairs, window, m, e.At); err != nil {
-				return err
-			}
-		case e.Type == eventStopped:
-			w.drop(t)
-		case e.Type == eventCanary || e.Type == eventPromoted:
-			if err := l.charging(w, pairs, m, e, window.To); err != nil {
-				return err
-			}
-		case e.Type == eventRestored:
-			delete(pairs, m.Name+beforeMark) // it has not lived through what was charged between
-			if err := l.charging(w, pairs, m, e, window.To); err != nil {
-				return err
-			}
-		case e.Type == eventSuperse || e.Type == eventRolled:
-			w.drop(pairs[m.Name+beforeMark])
-		}
-		if t != nil {
-			t.stage(e, m)
-		}
-		return nil
-	}
-}
-
-// stage keeps when a share of the keys began to pay, and when that ended.
-func (t *tracked) stage(e *journal.Event, m mark) {
-	switch {
-	case e.Type == eventCanary:
-		t.stages = append(t.stages, trial.Stage{From: e.At, Percent: m.Percent, Salt: m.Salt, Seq: e.Seq, Charged: m.Charged})
-		t.ended = nil
-	case len(t.stages) > 0 && t.ended == nil && (e.Type == eventPromoted || e.Type == eventRolled || e.Type == eventStopped):
-		at := e.At
-		t.ended = &at
-	}
-}
 
 // Window is the stretch of time that a report is of.
 type Window = tally.Window
@@ -232,23 +122,23 @@ func (l *Lab) reportNow(ctx context.Context, name string) (*report.Report, error
 	if err := l.advance(ctx); err != nil {
 		return nil, err
 	}
-	return l.make(ctx, l.w, l.pairs, name, time.Time{})
+	return l.make(ctx, l.j, name, time.Time{})
 }
 
 // again walks anew up to an act.
 func (l *Lab) again(ctx context.Context, name string, window Window, last uint64) (*report.Report, error) {
-	w, pairs, err := l.nearest(window.From, window)
+	j, err := l.nearest(window.From, window)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.walk(ctx, last, nil); err != nil {
+	if err := j.Go(ctx, last, nil); err != nil {
 		return nil, err
 	}
-	return l.make(ctx, w, pairs, name, window.To)
+	return l.make(ctx, j, name, window.To)
 }
 
-func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, name string, to time.Time) (*report.Report, error) {
-	t := pairs[name]
+func (l *Lab) make(ctx context.Context, j *journey, name string, to time.Time) (*report.Report, error) {
+	t := j.pairs[name]
 	if t == nil {
 		return nil, wrongState("experiment %s has not started; start it with \"paygate shadow start %s\"", name, name)
 	}
@@ -260,41 +150,30 @@ func (l *Lab) make(ctx context.Context, w *walker, pairs map[string]*tracked, na
 	if err != nil {
 		return nil, err
 	}
-	l.fill(r, w, t.pair, sheet)
+	l.fill(r, j.Walk, t.pair, sheet)
 	var beside []report.Beside
-	for _, other := range slices.Sorted(maps.Keys(pairs)) {
-		if p := pairs[other]; other == name || experimentOf(other) == other {
-			beside = append(beside, report.Beside{Name: p.Name, Candidate: p.Candidate, Tally: p.pair.tally, Dollar: report.Dollar(sheet)})
+	for _, other := range slices.Sorted(maps.Keys(j.pairs)) {
+		if p := j.pairs[other]; other == name || experimentOf(other) == other {
+			beside = append(beside, report.Beside{Name: p.Name, Candidate: p.Candidate, Tally: p.pair.Tally, Dollar: report.Dollar(sheet)})
 		}
 	}
-	r.Frontier = report.Frontier(t.pair.tally, beside)
+	r.Frontier = report.Frontier(t.pair.Tally, beside)
 	if len(t.stages) > 0 {
-		r.Trial, err = l.trials().Of(ctx, t.subject(), w.last, to)
+		r.Trial, err = l.trials().Of(ctx, t.subject(), j.Place().Last, to)
 	}
 	return r, err
 }
 
 // fill makes all figures of a report.
-func (l *Lab) fill(r *report.Report, w *walker, p *pair, sheet *pricing.Sheet) {
+func (l *Lab) fill(r *report.Report, w *walk.Walk, p *walk.Pair, sheet *pricing.Sheet) {
+	at, books := w.Place(), w.Books(p)
 	r.Demo = l.o.Demo
-	r.Seed, r.Version, r.LogDigest, r.LastSeq, r.SelfDifference = stats.Seed, l.o.Version, w.digest, w.last, w.differs
-	if last := l.o.Book.Journal().Last(); last > w.last {
-		r.Lag = last - w.last
+	r.Seed, r.Version, r.LogDigest, r.LastSeq, r.SelfDifference = stats.Seed, l.o.Version, at.Digest, at.Last, at.Differences
+	if last := l.o.Book.Journal().Last(); last > at.Last {
+		r.Lag = last - at.Last
 	}
-	from := report.Source{Tally: p.tally, Name: l.o.Name, Dollar: report.Dollar(sheet), Balances: [2]map[string]pricing.Credits{balances(cmp.Or(p.live, w.real)), balances(p.cand)},
-		Clipped: p.cand.Clipped, Given: p.plans.Added, Expired: p.plans.Expired}
-	if p.policy != nil {
-		made := p.policy.Guess
-		from.WhatIf = &made
-	}
-	r.Fill(from)
-}
-
-// balances are what keys have.
-func balances(s *ledger.Scenario) map[string]pricing.Credits {
-	all := map[string]pricing.Credits{}
-	s.Wallets(func(key string, posted, _ pricing.Credits) { all[key] = posted })
-	return all
+	r.Fill(report.Source{Tally: p.Tally, Name: l.o.Name, Dollar: report.Dollar(sheet), Balances: books.Balances,
+		Clipped: books.Clipped, Given: books.Given, Expired: books.Expired, WhatIf: books.Guess})
 }
 
 // Verified is the answer to a report that is checked.

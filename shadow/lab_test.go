@@ -16,6 +16,7 @@ import (
 	"paygate/shadow/whatif"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/store/sheets"
 )
 
 var ctx = context.Background()
@@ -271,13 +272,21 @@ func TestADifferenceFromLiveIsAnAlarm(t *testing.T) {
 	if rep := r.report(t, "five"); rep.SelfDifference != 0 {
 		t.Fatal(rep.SelfDifference)
 	}
+	if err := r.Apply(ctx, func(tx *ledger.Tx) error { return sheets.Put(tx, flat(3), "test", tx.Now()) }); err != nil {
+		t.Fatal(err)
+	}
+	r.topup(t, "key_1", 100)
+	wrong := r.begin(t, "key_1", "echo") // charged 2, and said to be judged by a sheet that asks 3
+	wrong.Sheet = flat(3).Hash()
+	r.end(wrong, 1)
+	n := r.report(t, "five").SelfDifference
 	for range 2 {
-		if err := r.lab.Alarm(ctx, 3); err != nil {
+		if err := r.lab.Tell(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
 	events := must[[]*journal.Event](t)(r.Journal().Before(0, 10, func(e *journal.Event) bool { return e.Type == "shadow.self_difference" }))
-	if len(events) != 1 || !strings.Contains(string(events[0].Data), `"differences":3`) {
+	if n == 0 || len(events) != 1 || !strings.Contains(string(events[0].Data), fmt.Sprintf(`"differences":%d`, n)) {
 		t.Errorf("%+v", events)
 	}
 	rep := r.report(t, "five")

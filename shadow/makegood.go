@@ -12,6 +12,7 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/tally"
+	"paygate/shadow/walk"
 	"paygate/store/journal"
 	"paygate/store/ledger"
 )
@@ -137,7 +138,7 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := l.sheet(e.Live)
+	sheet, err := l.sheet(e.Live)
 	if err != nil {
 		return nil, err
 	}
@@ -149,21 +150,23 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 			list = append(list, owed{kept(ev), more})
 		}
 	}
-	w.event = func(ev *journal.Event) error {
+	var old *walk.Pair
+	w.Events(eventPrefix, func(ev *journal.Event) error {
 		var m mark
 		if err := json.Unmarshal(ev.Data, &m); err != nil {
 			return fmt.Errorf("event %d: %w", ev.Seq, err)
 		}
-		if began := len(w.pairs) > 0; !began && m.Name == e.Name && (ev.Type == eventCanary || ev.Type == eventPromoted) {
-			w.begin(old, tally.New(tally.Window{})).each = each
+		if old == nil && m.Name == e.Name && (ev.Type == eventCanary || ev.Type == eventPromoted) {
+			old = w.Begin(sheet, tally.New(tally.Window{}))
+			old.Each = each
 		}
 		return nil
-	}
-	w.refunds = func(seq uint64, n pricing.Credits) { back[seq] += n }
-	if err := w.walk(ctx, math.MaxUint64, nil); err != nil {
+	})
+	w.Refunds(func(seq uint64, n pricing.Credits) { back[seq] += n })
+	if err := w.Go(ctx, math.MaxUint64, nil); err != nil {
 		return nil, err
 	}
-	if len(w.pairs) == 0 {
+	if old == nil {
 		return nil, wrongState("experiment %s: the journal does not go back any more to where its prices began, so what calls cost more cannot be told", e.Name)
 	}
 	out := list[:0]

@@ -2,7 +2,6 @@ package shadow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"paygate/pricing"
 	"paygate/shadow/report"
 	"paygate/shadow/tally"
+	"paygate/shadow/walk"
 	"paygate/shadow/whatif"
 )
 
@@ -52,33 +52,32 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*report.Report, e
 		to = l.o.Now().UTC().Truncate(time.Millisecond).Add(time.Millisecond)
 	}
 	from := in.Window.From
-	w.before = func(at time.Time) bool { return !at.Before(from) }
-	w.onset = func() error {
+	var pairs []*walk.Pair
+	w.Onset(func(at time.Time) bool { return !at.Before(from) }, func() error {
 		if from.IsZero() {
-			from = w.at
+			from = w.Place().At
 		}
 		for _, t := range tries {
-			p := w.begin(t.Sheet, tally.New(tally.Window{From: in.Window.From, To: to}))
+			p := w.Begin(t.Sheet, tally.New(tally.Window{From: in.Window.From, To: to}))
 			if t.whatIf != nil {
-				p.policy = whatif.Enact(*t.whatIf, p.cand)
+				p.Guess(*t.whatIf)
 			}
+			pairs = append(pairs, p)
 		}
 		return nil
-	}
+	})
 	last := l.o.Book.Journal().Last()
-	told := func(seq uint64) {
-		progress(float64(seq) / float64(max(1, last)))
-		if w.at.After(to) {
-			w.err = errors.Join(w.err, errEnd)
-		}
+	told := func(p walk.Place) bool {
+		progress(float64(p.Last) / float64(max(1, last)))
+		return !p.At.After(to)
 	}
-	if err := w.walk(ctx, math.MaxUint64, told); err != nil {
+	if err := w.Go(ctx, math.MaxUint64, told); err != nil {
 		return nil, err
 	}
-	if len(w.pairs) == 0 {
+	if len(pairs) == 0 {
 		return nil, badInput("nothing was recorded at or after %s", from.Format(time.RFC3339))
 	}
-	return l.replayed(w, in.Window, tries, [2]time.Time{from, to})
+	return l.replayed(w, pairs, in.Window, tries, [2]time.Time{from, to})
 }
 
 // try is one candidate with one guess of how callers react.
@@ -116,7 +115,7 @@ func (in *ReplayRequest) tries() ([]try, error) {
 }
 
 // replayed makes the reports of a walk that has ended.
-func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Time) ([]*report.Report, error) {
+func (l *Lab) replayed(w *walk.Walk, pairs []*walk.Pair, window Window, tries []try, between [2]time.Time) ([]*report.Report, error) {
 	live, err := l.liveHash()
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
@@ -124,20 +123,20 @@ func (l *Lab) replayed(w *walker, window Window, tries []try, between [2]time.Ti
 	var out []*report.Report
 	var beside []report.Beside
 	for i, c := range tries {
-		p := w.pairs[i]
+		p := pairs[i]
 		r := &report.Report{Name: c.Name, Live: live, Candidate: c.Sheet.Hash(), From: between[0], To: between[1]}
 		if window.From.IsZero() {
-			r.From = p.tally.First
+			r.From = p.Tally.First
 		}
 		l.fill(r, w, p, c.Sheet)
 		name := c.Name
 		if c.whatIf != nil && c.whatIf.Policy != "" {
 			name += " (" + c.whatIf.Policy + ")"
 		}
-		beside = append(beside, report.Beside{Name: name, Candidate: c.Sheet.Hash(), Tally: p.tally, Dollar: report.Dollar(c.Sheet)})
+		beside = append(beside, report.Beside{Name: name, Candidate: c.Sheet.Hash(), Tally: p.Tally, Dollar: report.Dollar(c.Sheet)})
 		out = append(out, r)
 	}
-	points := report.Frontier(w.pairs[0].tally, beside)
+	points := report.Frontier(pairs[0].Tally, beside)
 	for _, r := range out {
 		r.Frontier = points
 	}

@@ -44,29 +44,25 @@ func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
 	if e.Started != nil {
 		started = *e.Started
 	}
-	w, pairs, err := l.nearest(started, Window{})
+	j, err := l.nearest(started, Window{})
 	if err != nil {
 		return nil, err
 	}
-	inner := w.event
-	w.event = func(e *journal.Event) error {
-		if err := inner(e); err != nil {
-			return err
+	j.began = func(t *tracked) {
+		if t.Name != name {
+			return
 		}
-		if t := pairs[name]; t != nil {
-			t.pair.watch = func(c *journal.Call, live, cand *ledger.Verdict) {
-				if c.Key != key {
-					return
-				}
-				if len(out) == 2*MostLines {
-					out = append(out[:0], out[MostLines:]...)
-				}
-				out = append(out, line(c, live, cand))
+		t.pair.Watch = func(c *journal.Call, live, cand *ledger.Verdict) {
+			if c.Key != key {
+				return
 			}
+			if len(out) == 2*MostLines {
+				out = append(out[:0], out[MostLines:]...)
+			}
+			out = append(out, line(c, live, cand))
 		}
-		return nil
 	}
-	if err := w.walk(ctx, math.MaxUint64, nil); err != nil {
+	if err := j.Go(ctx, math.MaxUint64, nil); err != nil {
 		return nil, err
 	}
 	return out[max(0, len(out)-MostLines):], nil

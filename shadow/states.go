@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"paygate/shadow/walk"
 	"paygate/store"
 )
 
@@ -45,12 +46,13 @@ func heads(s *store.Snapshot) (out []stateHead) {
 	return out
 }
 
-// keepState keeps the state of a walk between two blocks. Behind mu.
-func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
-	if l.o.Dir == "" || w.last == 0 || w.last == l.stateAt {
+// keepState keeps the state of a journey between two blocks. Behind mu.
+func (l *Lab) keepState(j *journey) error {
+	at := j.Place()
+	if l.o.Dir == "" || at.Last == 0 || at.Last == l.stateAt {
 		return nil
 	}
-	i, err := imageOf(w, pairs, false)
+	i, err := j.image(false)
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
 	if err != nil {
 		return err
 	}
-	h := stateHead{Last: w.last, At: w.at, Size: raw.size()}
+	h := stateHead{Last: at.Last, At: at.At, Size: raw.size()}
 	err = db.Update(func(tx *store.Tx) error {
 		head, err := json.Marshal(h)
 		if err != nil {
@@ -86,7 +88,7 @@ func (l *Lab) keepState(w *walker, pairs map[string]*tracked) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	l.stateAt = w.last
+	l.stateAt = at.Last
 	return nil
 }
 
@@ -125,20 +127,20 @@ func tooMany(list []stateHead) (gone []stateHead) {
 	return gone
 }
 
-// passing keeps states of the lab's own walk as it goes on. Behind mu.
-func (l *Lab) passing(w *walker, pairs map[string]*tracked) func(uint64) {
+// passing keeps states of the lab's own journey as it goes on. Behind mu.
+func (l *Lab) passing(j *journey) func(walk.Place) bool {
 	if l.o.Dir == "" {
 		return nil
 	}
-	return func(seq uint64) {
-		if seq < l.stateAt+l.stateEvery {
-			return
+	return func(at walk.Place) bool {
+		if at.Last < l.stateAt+l.stateEvery {
+			return true
 		}
-		w.flush()
-		if err := l.keepState(w, pairs); err != nil {
+		if err := l.keepState(j); err != nil {
 			l.o.Log.Warn("a state of the lab could not be kept; asking about late stretches takes longer", "error", err)
-			l.stateAt = seq // not again at once
+			l.stateAt = at.Last // not again at once
 		}
+		return true
 	}
 }
 
@@ -157,17 +159,17 @@ func (l *Lab) keepNow(ctx context.Context) error {
 	if err := l.advance(ctx); err != nil {
 		return err
 	}
-	return l.keepState(l.w, l.pairs)
+	return l.keepState(l.j)
 }
 
-// nearest is a walk that goes on from the newest kept state before a time, with
+// nearest is a journey that goes on from the newest kept state before a time, with
 // candidates that count within a window; from the journal's beginning when none
 // is kept.
-func (l *Lab) nearest(from time.Time, window Window) (*walker, map[string]*tracked, error) {
+func (l *Lab) nearest(from time.Time, window Window) (*journey, error) {
 	if !from.IsZero() && l.o.Dir != "" {
 		list, read, err := l.states()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for _, h := range slices.Backward(list) {
 			if !h.At.Before(from) {
@@ -175,26 +177,24 @@ func (l *Lab) nearest(from time.Time, window Window) (*walker, map[string]*track
 			}
 			raw, err := read(h)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			if w, pairs, err := l.decode(raw, &window); err == nil { // else it is of no use: an older one may be
-				return w, pairs, nil
+			if j, err := l.decode(raw, &window); err == nil { // else it is of no use: an older one may be
+				return j, nil
 			}
 		}
 	}
-	pairs := map[string]*tracked{}
-	w, err := l.walker(pairs, window)
-	return w, pairs, err
+	return l.journey(window)
 }
 
 // nearestAlone is nearest without candidates.
-func (l *Lab) nearestAlone(from time.Time) (*walker, error) {
-	w, _, err := l.nearest(from, Window{})
+func (l *Lab) nearestAlone(from time.Time) (*walk.Walk, error) {
+	j, err := l.nearest(from, Window{})
 	if err != nil {
 		return nil, err
 	}
-	w.pairs, w.event, w.before, w.onset = nil, nil, nil, nil
-	return w, nil
+	j.Alone()
+	return j.Walk, nil
 }
 
 // states are those that are kept, and how to read one.

@@ -54,7 +54,7 @@ func (l *Lab) Status(ctx context.Context, name string) ([]Status, error) {
 // nothing, and says what it said before while the lab is at work.
 func (l *Lab) Latest() []Status {
 	if l.mu.TryLock() {
-		if all, err := l.Experiments(); err == nil && l.w != nil {
+		if all, err := l.Experiments(); err == nil && l.j != nil {
 			now := l.status(all)
 			l.latest.Store(&now)
 		}
@@ -68,19 +68,19 @@ func (l *Lab) Latest() []Status {
 
 // status says how far experiments are. Behind mu.
 func (l *Lab) status(all []*Experiment) []Status {
-	out := []Status{}
+	out, at := []Status{}, l.j.Place()
 	for _, e := range all {
-		s := Status{Experiment: *e, Coverage: 1, SelfDifference: l.w.differs}
-		if last := l.o.Book.Journal().Last(); last > l.w.last {
-			s.Lag, s.LagSeconds = last-l.w.last, max(0, l.o.Now().Sub(l.w.at).Seconds())
+		s := Status{Experiment: *e, Coverage: 1, SelfDifference: at.Differences}
+		if last := l.o.Book.Journal().Last(); last > at.Last {
+			s.Lag, s.LagSeconds = last-at.Last, max(0, l.o.Now().Sub(at.At).Seconds())
 		}
-		if t := l.pairs[e.Name]; t != nil {
-			counts := t.pair.tally
+		if t := l.j.pairs[e.Name]; t != nil {
+			counts := t.pair.Tally
 			s.Attempts, s.Coverage, s.NewlyDenied = counts.Attempts, counts.Coverage(), counts.Newly
 			s.LiveCredits, s.Credits = counts.Sides[0].Collectable(), counts.Sides[1].Collectable()
 			s.LeadsInCredits = s.Credits - s.LiveCredits
 		}
-		s.Since = since(l.pairs[e.Name+beforeMark])
+		s.Since = since(l.j.pairs[e.Name+beforeMark])
 		out = append(out, s)
 	}
 	return out

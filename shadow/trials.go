@@ -15,11 +15,11 @@ func (l *Lab) Trial(ctx context.Context, name string) (*trial.Trial, error) {
 	err := l.advance(ctx)
 	var t *tracked
 	if err == nil {
-		t = l.pairs[name]
+		t = l.j.pairs[name]
 	}
 	last := uint64(0)
-	if l.w != nil {
-		last = l.w.last
+	if l.j != nil {
+		last = l.j.Place().Last
 	}
 	l.mu.Unlock()
 	if err != nil {
@@ -47,5 +47,5 @@ func (l *Lab) trials() trial.Source { return trial.Source{Journal: l.o.Book.Jour
 
 // subject is what a trial is of.
 func (t *tracked) subject() *trial.Subject {
-	return &trial.Subject{Name: t.Name, Live: t.Live, Candidate: t.Candidate, From: t.from, Stages: t.stages, Ended: t.ended, Past: t.pair.tally}
+	return &trial.Subject{Name: t.Name, Live: t.Live, Candidate: t.Candidate, From: t.from, Stages: t.stages, Ended: t.ended, Past: t.pair.Tally}
 }

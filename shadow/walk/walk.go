@@ -1,4 +1,8 @@
-package shadow
+// Package walk lives through the journal again: with the ledger's own code, holds
+// and limits included, under the prices of then and under any others beside them.
+// It gives the counts of package tally. What comes and goes in a walk, and why, is
+// the lab's; a walk can be kept between two blocks and gone on from.
+package walk
 
 import (
 	"context"
@@ -18,47 +22,60 @@ import (
 	"paygate/store/ledger"
 )
 
-// walker lives through the journal once: with the books of then, which are the
+// Walk lives through the journal once: with the books of then, which are the
 // check on everything else, and with any number of candidates beside them.
 //
 // Blocks are read ahead by one goroutine, reality's books are in the caller's,
 // and candidates are one block behind, each alone with its books: none can
 // change another's result.
-type walker struct {
-	db      *store.DB
+type Walk struct {
+	o       Options
 	past    past
 	real    *ledger.Scenario // what was charged
 	would   *ledger.Scenario // what shadow mode's books said; nil outside of it
-	pairs   []*pair
+	pairs   []*Pair
 	numbers numbers
 	grants  grants                              // what plans of the live prices have given
 	next    batch                               // to be handed to candidates
 	used    batch                               // what they are busy with
 	busy    sync.WaitGroup                      // candidates at work
-	event   func(*journal.Event) error          // sees the lab's own events
-	refunds func(seq uint64, n pricing.Credits) // sees what was given back of calls; may be nil
-	before  func(time.Time) bool                // says that onset is due; nil: it is not wanted
+	prefix  string                              // of the types of what event sees
+	event   func(*journal.Event) error          // may be nil
+	refunds func(seq uint64, n pricing.Credits) // may be nil
+	due     func(time.Time) bool                // says that onset is due; nil: it is not wanted
 	onset   func() error
-	newest  func() uint64 // act on disk: while it moves, the walk rests now and then; may be nil
 
-	last    uint64    // acts up to here are in
-	at      time.Time // of the newest act
-	digest  string    // of the newest block, which chains all before it
-	differs int       // decisions and charges that were not what the journal says
-	err     error
+	place Place
+	err   error
 }
 
-func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
-	w := &walker{db: db, past: newPast(sheetOf), numbers: newNumbers(nil, nil), grants: newGrants(nil)}
+// Options are what a Walk needs.
+type Options struct {
+	DB      *store.DB
+	SheetOf SheetOf
+	Newest  func() uint64 // act on disk: while it moves, the walk rests now and then; may be nil
+}
+
+// Place is how far a walk has come.
+type Place struct {
+	Last        uint64    // acts up to here are in
+	At          time.Time // of the newest act
+	Digest      string    // of the newest block, which chains all before it
+	Differences int       // decisions and charges that were not what the journal says
+}
+
+// New is a walk that begins where the journal does.
+func New(o Options) (*Walk, error) {
+	w := &Walk{o: o, past: newPast(o.SheetOf), numbers: newNumbers(nil, nil), grants: newGrants(nil)}
 	var err error
-	if w.real, w.last, err = ledger.FirstScenario(db, w.then); err != nil {
+	if w.real, w.place.Last, err = ledger.FirstScenario(o.DB, w.then); err != nil {
 		return nil, fmt.Errorf("shadow: %w", err)
 	}
 	w.real.Takes = notObserved
-	if w.last == 0 {
+	if w.place.Last == 0 {
 		return w, nil
 	}
-	if w.would, err = ledger.FirstWould(db, w.then); err != nil { // the journal was trimmed
+	if w.would, err = ledger.FirstWould(o.DB, w.then); err != nil { // the journal was trimmed
 		return nil, fmt.Errorf("shadow: %w", err)
 	}
 	if w.would != nil {
@@ -67,23 +84,40 @@ func newWalker(db *store.DB, sheetOf SheetOf) (*walker, error) {
 	return w, nil
 }
 
+// Place is how far it has come.
+func (w *Walk) Place() Place { return w.place }
+
+// Events lets fn see the events whose types begin with a prefix, when all
+// candidates have lived through what was before.
+func (w *Walk) Events(prefix string, fn func(*journal.Event) error) { w.prefix, w.event = prefix, fn }
+
+// Refunds lets fn see what was given back, and of which call.
+func (w *Walk) Refunds(fn func(seq uint64, n pricing.Credits)) { w.refunds = fn }
+
+// Onset calls fn once, before the first act at a time that is due.
+func (w *Walk) Onset(due func(time.Time) bool, fn func() error) { w.due, w.onset = due, fn }
+
+// Alone lets all candidates go, and whoever sees events.
+func (w *Walk) Alone() { w.pairs, w.event, w.due, w.onset = nil, nil, nil, nil }
+
 func notObserved(c *journal.Call) bool { return !c.Observed }
 func observed(c *journal.Call) bool    { return c.Observed }
 
 // then is the sheet that a call was judged by.
-func (w *walker) then(c *journal.Call) *pricing.Sheet { return w.past.of(c, &w.err) }
+func (w *Walk) then(c *journal.Call) *pricing.Sheet { return w.past.of(c, &w.err) }
 
 var errEnd = errors.New("the end of the walk")
 
-// walk goes on to the end of the journal, or to the block that has an act with
-// the number to. When ctx ends it stops between two blocks.
-func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64)) error {
+// Go goes on to the end of the journal, or to the block that has an act with the
+// number to, or until progress, which is told of every block and may be nil, wants
+// no more. When ctx ends it stops between two blocks.
+func (w *Walk) Go(ctx context.Context, to uint64, progress func(Place) (more bool)) error {
 	err := w.blocks(ctx, func(block *journal.Block, digest [sha256.Size]byte) error {
 		if block.First > to {
 			return errEnd
 		}
 		for i := range block.Acts {
-			if seq := block.First + uint64(i); seq > w.last {
+			if seq := block.First + uint64(i); seq > w.place.Last {
 				w.act(&block.Acts[i])
 			}
 			if len(w.next.steps) >= mostSteps {
@@ -91,9 +125,9 @@ func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64))
 			}
 		}
 		w.hand()
-		w.last, w.digest = block.Last, hex.EncodeToString(digest[:])
-		if progress != nil {
-			progress(w.last)
+		w.place.Last, w.place.Digest = block.Last, hex.EncodeToString(digest[:])
+		if progress != nil && !progress(w.place) {
+			return errEnd
 		}
 		return w.err
 	})
@@ -101,7 +135,7 @@ func (w *walker) walk(ctx context.Context, to uint64, progress func(seq uint64))
 	if err == nil || errors.Is(err, errEnd) {
 		err = errors.Join(ctx.Err(), w.err)
 	}
-	if err != nil && !errors.Is(err, errEnd) {
+	if err != nil {
 		return fmt.Errorf("shadow: %w", err)
 	}
 	return nil
@@ -124,7 +158,7 @@ type reading struct {
 // ends. Another goroutine reads ahead; it has ended when blocks returns. The
 // memory of a block is used again when fn has seen the one after it: by then no
 // candidate is busy with it.
-func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Size]byte) error) error {
+func (w *Walk) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Size]byte) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	blocks, free, failed := make(chan reading, ahead), make(chan *journal.Block, ahead+4), make(chan error, 1)
 	go func() {
@@ -149,10 +183,10 @@ func (w *walker) blocks(ctx context.Context, fn func(*journal.Block, [sha256.Siz
 }
 
 // read decodes block after block, into free ones if there are any.
-func (w *walker) read(ctx context.Context, to chan<- reading, free <-chan *journal.Block) error {
+func (w *Walk) read(ctx context.Context, to chan<- reading, free <-chan *journal.Block) error {
 	var decoder journal.Decoder
-	pace := journal.NewPace(w.newest)
-	return journal.Blocks(ctx.Done(), w.db, w.last, func(raw []byte) (bool, error) {
+	pace := journal.NewPace(w.o.Newest)
+	return journal.Blocks(ctx.Done(), w.o.DB, w.place.Last, func(raw []byte) (bool, error) {
 		var block *journal.Block
 		select {
 		case block = <-free:
@@ -194,15 +228,15 @@ func (s *step) keyOf(c *journal.Call) int32 {
 	return s.key
 }
 
-func (w *walker) act(a *journal.Act) {
+func (w *Walk) act(a *journal.Act) {
 	at := timeOf(a)
-	if w.before != nil && w.before(at) {
+	if w.due != nil && w.due(at) {
 		w.flush()
-		w.before = nil
+		w.due = nil
 		w.err = errors.Join(w.err, w.onset())
 	}
-	if at.After(w.at) {
-		w.at = at
+	if at.After(w.place.At) {
+		w.place.At = at
 	}
 	real := w.real.Act(*a)
 	w.compare(real)
@@ -218,7 +252,7 @@ func (w *walker) act(a *journal.Act) {
 }
 
 // keep puts an act by for the candidates. A scenario uses its verdicts again.
-func (w *walker) keep(a *journal.Act, real []ledger.Verdict) {
+func (w *Walk) keep(a *journal.Act, real []ledger.Verdict) {
 	s := step{act: *a, first: int32(len(w.next.verdicts)), count: int32(len(real)), key: -1, tool: -1}
 	w.next.verdicts = append(w.next.verdicts, real...)
 	if e := a.Event; e != nil && e.Call != nil {
@@ -230,7 +264,7 @@ func (w *walker) keep(a *journal.Act, real []ledger.Verdict) {
 }
 
 // other takes an event that is not a call.
-func (w *walker) other(e *journal.Event) {
+func (w *Walk) other(e *journal.Event) {
 	if seq, n, ok := ledger.RefundOf(e); ok && w.refunds != nil {
 		w.refunds(seq, n)
 	}
@@ -242,14 +276,14 @@ func (w *walker) other(e *journal.Event) {
 		spent, _ := w.real.Wallet(e.Subject)
 		w.grants.see(e, spent)
 	}
-	if w.event != nil && strings.HasPrefix(e.Type, eventPrefix) {
+	if w.event != nil && strings.HasPrefix(e.Type, w.prefix) {
 		w.flush()
 		w.err = errors.Join(w.err, w.event(e))
 	}
 }
 
 // hand gives what has come to the candidates and goes on.
-func (w *walker) hand() {
+func (w *Walk) hand() {
 	w.busy.Wait()
 	if len(w.next.steps) == 0 {
 		return
@@ -262,7 +296,7 @@ func (w *walker) hand() {
 }
 
 // flush waits until every candidate has lived through what has come.
-func (w *walker) flush() {
+func (w *Walk) flush() {
 	w.hand()
 	w.busy.Wait()
 	for _, p := range w.pairs {
@@ -272,7 +306,7 @@ func (w *walker) flush() {
 
 // mode begins or ends shadow mode's books. From its beginning the live sheet
 // needs wallets of its own: reality's stand still.
-func (w *walker) mode(e *journal.Event) {
+func (w *Walk) mode(e *journal.Event) {
 	var m struct{ Mode string }
 	if err := json.Unmarshal(e.Data, &m); err != nil {
 		w.err = errors.Join(w.err, fmt.Errorf("event %d: %w", e.Seq, err))
@@ -289,7 +323,7 @@ func (w *walker) mode(e *journal.Event) {
 }
 
 // compare counts what the journal says otherwise.
-func (w *walker) compare(verdicts []ledger.Verdict) {
+func (w *Walk) compare(verdicts []ledger.Verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		c := v.Call
@@ -302,7 +336,7 @@ func (w *walker) compare(verdicts []ledger.Verdict) {
 			same = same && slices.EqualFunc(v.Reasons, c.Reasons, func(r ledger.Refusal, s string) bool { return r.Reason == s })
 		}
 		if !same {
-			w.differs++
+			w.place.Differences++
 		}
 	}
 }

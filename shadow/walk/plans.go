@@ -1,4 +1,4 @@
-package shadow
+package walk
 
 import (
 	"encoding/json"
