@@ -81,7 +81,8 @@ func (l *Lab) decisive(ctx context.Context, e *Experiment) (*report.Report, erro
 	if err := j.Go(ctx, math.MaxUint64, nil); err != nil {
 		return nil, err
 	}
-	return l.make(ctx, j, e.Name, time.Time{})
+	r, _, err := l.make(j, e.Name, time.Time{})
+	return r, err
 }
 
 // known refuses to waive what is no guardrail.

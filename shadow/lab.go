@@ -15,6 +15,7 @@ import (
 	"paygate/shadow/report"
 	"paygate/shadow/stats"
 	"paygate/shadow/tally"
+	"paygate/shadow/trial"
 	"paygate/shadow/walk"
 	"paygate/store/ledger"
 )
@@ -117,12 +118,27 @@ func (l *Lab) Report(ctx context.Context, name string, window Window) (*report.R
 
 // reportNow is of all that has been lived through.
 func (l *Lab) reportNow(ctx context.Context, name string) (*report.Report, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.advance(ctx); err != nil {
+	r, of, err := func() (*report.Report, *trial.Subject, error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if err := l.advance(ctx); err != nil {
+			return nil, nil, err
+		}
+		return l.make(l.j, name, time.Time{})
+	}()
+	return l.tried(ctx, r, of, err)
+}
+
+// tried adds what a real experiment shows, if there is or was one. It reads the
+// journal for that and takes its time, so nobody waits for it behind mu.
+func (l *Lab) tried(ctx context.Context, r *report.Report, of *trial.Subject, err error) (*report.Report, error) {
+	if err == nil && of != nil {
+		r.Trial, err = l.trials().Of(ctx, of, r.LastSeq, r.To)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return l.make(ctx, l.j, name, time.Time{})
+	return r, nil
 }
 
 // again walks anew up to an act.
@@ -134,13 +150,16 @@ func (l *Lab) again(ctx context.Context, name string, window Window, last uint64
 	if err := j.Go(ctx, last, nil); err != nil {
 		return nil, err
 	}
-	return l.make(ctx, j, name, window.To)
+	r, of, err := l.make(j, name, window.To)
+	return l.tried(ctx, r, of, err)
 }
 
-func (l *Lab) make(ctx context.Context, j *journey, name string, to time.Time) (*report.Report, error) {
+// make is a report without what a real experiment shows, and the subject of
+// that; nil: there was none.
+func (l *Lab) make(j *journey, name string, to time.Time) (*report.Report, *trial.Subject, error) {
 	t := j.pairs[name]
 	if t == nil {
-		return nil, wrongState("experiment %s has not started; start it with \"paygate shadow start %s\"", name, name)
+		return nil, nil, wrongState("experiment %s has not started; start it with \"paygate shadow start %s\"", name, name)
 	}
 	if to.IsZero() {
 		to = l.o.Now().UTC().Truncate(time.Millisecond).Add(time.Millisecond)
@@ -148,7 +167,7 @@ func (l *Lab) make(ctx context.Context, j *journey, name string, to time.Time) (
 	r := &report.Report{Name: name, Live: t.Live, Candidate: t.Candidate, From: t.from, To: to}
 	sheet, err := l.sheet(t.Candidate)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l.fill(r, j.Walk, t.pair, sheet)
 	var beside []report.Beside
@@ -158,10 +177,10 @@ func (l *Lab) make(ctx context.Context, j *journey, name string, to time.Time) (
 		}
 	}
 	r.Frontier = report.Frontier(t.pair.Tally, beside)
-	if len(t.stages) > 0 {
-		r.Trial, err = l.trials().Of(ctx, t.subject(), j.Place().Last, to)
+	if len(t.stages) == 0 {
+		return r, nil, nil
 	}
-	return r, err
+	return r, t.subject(), nil
 }
 
 // fill makes all figures of a report.

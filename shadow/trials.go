@@ -28,18 +28,7 @@ func (l *Lab) Trial(ctx context.Context, name string) (*trial.Trial, error) {
 	if t == nil || len(t.stages) == 0 {
 		return nil, wrongState("experiment %s was never charged to a share of the keys; promote it with a canary", name)
 	}
-	now := l.o.Now().UTC()
-	subject, from := t.subject(), l.trials()
-	out, err := from.Of(ctx, subject, last, now)
-	if err != nil {
-		return nil, err
-	}
-	if out.Broken {
-		out.Levels = &trial.Levels{Prices: []trial.Level{}, Refused: out.Refused}
-		return out, nil
-	}
-	out.Levels, err = from.Levels(ctx, subject, last, now)
-	return out, err
+	return l.trials().Of(ctx, t.subject(), last, l.o.Now().UTC())
 }
 
 // trials are made of the journal and the kept sheets.

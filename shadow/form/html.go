@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+
+	"paygate/shadow/report"
 )
 
 func (r view) html() ([]byte, error) {
@@ -14,13 +16,13 @@ func (r view) html() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-var page = template.Must(template.New("report").Funcs(template.FuncMap{"percent": percentOf, "figure": figure, "maybe": maybe, "short": func(s string) string { return s[:min(12, len(s))] }}).Parse(`<!doctype html>
+var page = template.Must(template.New("report").Funcs(template.FuncMap{"percent": percentOf, "figure": figure, "maybe": maybe, "arm": armName, "effectPlot": effectPlot, "noTrial": func() string { return report.NoTrial }, "short": func(s string) string { return s[:min(12, len(s))] }}).Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Price experiment {{.Name}}</title>
 <style>
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1,h2{line-height:1.2}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;border-bottom:1px solid #d8dee4;text-align:right}
 td:first-child,th:first-child{text-align:left}.bad{color:#a40e26;font-weight:600}.ok{color:#116329}svg{display:block;margin:1rem 0;max-width:100%}
-.verdict{font-size:1.1rem;border-left:4px solid #0969da;padding-left:1rem}small,text{fill:#57606a;color:#57606a}
+.words td{text-align:left;vertical-align:top}.verdict{font-size:1.1rem;border-left:4px solid #0969da;padding-left:1rem}small,text{fill:#57606a;color:#57606a}
 </style>
 <h1>Price experiment {{.Name}}</h1>{{if .Demo}}<p><strong>Demo: the calls are made up.</strong></p>{{end}}<p class="verdict">{{.Verdict}}</p>
 <p><small>live {{short .Live}} · candidate {{short .Candidate}} · {{.From.Format "2006-01-02 15:04"}} – {{.To.Format "2006-01-02 15:04"}} UTC · grade {{.Grade}} · coverage {{percent .Coverage}} of {{.Attempts}} attempts · self-difference {{.SelfDifference}} · seed {{.Seed}} · paygate {{.Version}} · log digest {{short .LogDigest}}, act {{.LastSeq}}</small></p>
@@ -48,11 +50,15 @@ td:first-child,th:first-child{text-align:left}.bad{color:#a40e26;font-weight:600
 <tr><td>candidate<td>{{printf "%.0f" .CostP50}}<td>{{printf "%.0f" .CostP90}}<td>{{printf "%.0f" .CostP99}}<td>{{percent .Broken}}<td>{{.Stranded}}{{end}}</table>
 <h2>How long balances last</h2>{{if .Projected.Runway.Refused}}<p>{{.Projected.Runway.Refused}}.</p>{{else}}{{.BalanceFan}}<table><tr><th>key<th>balance<th>a day<th>days<th>empty in a week<th>in 30 days
 {{range .Projected.Runway.Soonest}}<tr><td>{{or .Name .ID}}<td>{{.Balance}}<td>{{printf "%.1f" .Burn}}<td>{{printf "%.1f" .Days}}<td>{{percent .EmptyBy7}}<td>{{percent .EmptyBy30}}{{end}}</table>{{end}}
-{{with .Trial}}<h2>The experiment</h2><p class="verdict">{{.Verdict}}</p><p><small>{{(index .Arms 0).Keys}} keys pay as before, {{(index .Arms 1).Keys}} by the candidate; sample ratio p = {{printf "%.3g" .RatioP}}; {{.Known}} keys with a past.</small></p>{{end}}
+<h2>How callers react: the real experiment</h2>{{with .Trial}}<p class="verdict">{{.Verdict}}</p>{{effectPlot .}}<table><tr><th><th>keys<th>expected<th>attempts<th>denied<th>charged
+{{range $i, $a := .Arms}}<tr><td>{{arm $i}}<td>{{.Keys}}<td>{{printf "%.1f" .Expected}}<td>{{.Attempts}}<td>{{.Denied}}<td>{{.Charged}}
+{{end}}</table><table class="words">{{range .Rows}}<tr><td>{{.Name}}<td>{{.Value}}<td>{{.Note}}
+{{end}}</table>{{else}}<p>{{noTrial}}</p>{{end}}
 <h2>Guardrails</h2><table><tr><th><th>value<th>limit<th><th>blocks
 {{range .Guardrails}}<tr><td>{{.Name}}<td>{{figure .Value}}<td>{{figure .Limit}}<td>{{if .Pass}}<span class="ok">passes</span>{{else}}<span class="bad">fails</span>{{end}}<td>{{.Blocks}}
 {{end}}</table>
 <h2>All other figures</h2><table><tr><th><th>live<th>candidate{{range .Lines}}<tr><td>{{.Name}}<td>{{.Live}}<td>{{.Candidate}}{{end}}</table>
+<h2>What this assumes</h2><ul>{{range .Assumptions}}<li>{{.}}{{end}}</ul>
 <h2>What this cannot know</h2><ul>{{range .Limits}}<li>{{.}}{{end}}</ul></html>
 {{define "keys"}}<table><tr><th>key<th>live<th>candidate<th>newly denied<th>first denied<th>tool
 {{range .}}<tr><td>{{or .Name .ID}}<td>{{.Live}}<td>{{.Candidate}}<td>{{.NewlyDenied}}<td>{{with .FirstDeniedAt}}{{.Format "2006-01-02 15:04:05"}}{{end}}<td>{{.Tool}}

@@ -85,9 +85,7 @@ func (r view) markdown() string {
 		b.WriteString("\n")
 	}
 	r.beside(&b)
-	if r.Trial != nil {
-		fmt.Fprintf(&b, "\n## The experiment\n\n%s\n", r.Trial.Verdict)
-	}
+	r.experiment(&b)
 	b.WriteString("\n## Guardrails\n\n| | value | limit | | blocks |\n|---|--:|--:|---|---|\n")
 	for _, g := range r.Guardrails {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", g.Name, figure(g.Value), figure(g.Limit), map[bool]string{true: "passes", false: "**fails**"}[g.Pass], g.Blocks)
@@ -96,12 +94,36 @@ func (r view) markdown() string {
 	for _, l := range Lines(r.Report) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.Name, l.Live, l.Candidate)
 	}
+	b.WriteString("\n## What this assumes\n\n")
+	for _, s := range r.Assumptions {
+		fmt.Fprintf(&b, "- %s\n", s)
+	}
 	b.WriteString("\n## What this cannot know\n\n")
 	for _, s := range r.Limits {
 		fmt.Fprintf(&b, "- %s\n", s)
 	}
 	return b.String()
 }
+
+// experiment is what keys did that paid by the candidate, beside the others.
+func (r view) experiment(b *strings.Builder) {
+	t := r.Trial
+	b.WriteString("\n## How callers react: the real experiment\n\n")
+	if t == nil {
+		fmt.Fprintf(b, "%s\n", report.NoTrial)
+		return
+	}
+	fmt.Fprintf(b, "%s\n\n| | keys | expected | attempts | denied | charged |\n|---|--:|--:|--:|--:|--:|\n", t.Verdict)
+	for i, a := range t.Arms {
+		fmt.Fprintf(b, "| %s | %d | %.1f | %d | %d | %d |\n", armName(i), a.Keys, a.Expected, a.Attempts, a.Denied, a.Charged)
+	}
+	b.WriteString("\n| | | |\n|---|---|---|\n")
+	for _, row := range t.Rows {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", row.Name, cell(row.Value), cell(row.Note))
+	}
+}
+
+func armName(i int) string { return [...]string{"as before", "by the candidate"}[i] }
 
 func (r view) projected(b *strings.Builder) {
 	p := &r.Projected

@@ -41,6 +41,7 @@ type Report struct {
 	Guardrails     []Guardrail   `json:"guardrails"`
 	Frontier       []Point       `json:"frontier"`             // every candidate that was lived through beside this one
 	Trial          *trial.Trial  `json:"experiment,omitempty"` // once some keys pay by it
+	Assumptions    []string      `json:"assumptions"`          // what every figure rests on
 	Limits         []string      `json:"cannotKnow"`           // what no report of this kind can say
 }
 
@@ -182,10 +183,26 @@ type Bills struct {
 	KeysTotal int     `json:"keysCounted"` // keys that called
 }
 
-var cannotKnow = []string{
-	"How callers react to a price: every figure is about the same calls at other prices.",
-	"Calls that were never made because an earlier one was refused.",
-	"Arguments and results: only what was declared as a fact can be priced.",
+// NoTrial is what is said where no key has paid the candidate's prices yet.
+const NoTrial = "Nobody has paid these prices yet, so nobody knows how callers react to them. Let some keys pay: paygate shadow promote NAME --canary 10%. Then this part compares them with the keys that pay as before."
+
+func assumptions() []string {
+	return []string{
+		"The same calls are made at the same moments, whatever they cost; a call that is denied is simply not made.",
+		"Wallets begin at the balances of the candidate's start, and are topped up as they were.",
+		"A run that its agent gives no name ends with a pause of 15 minutes.",
+		"A call that the live prices refused and the candidate admits would have succeeded, at its quote; it is kept out of the sums.",
+		"An interval supposes that the next callers are like these: payers are drawn again from those that called, never single calls.",
+	}
+}
+
+func cannotKnow() []string {
+	return []string{
+		"How callers react to a price: every figure is about the same calls at other prices. Only a canary can tell: paygate shadow promote NAME --canary 10%, then paygate shadow experiment NAME.",
+		"What happens at a price that nobody has paid. Prices are posted, not drawn by chance, so past calls cannot be weighed as if they had been made at another one (off-policy evaluation is refused).",
+		"Calls that were never made because an earlier one was refused.",
+		"Arguments and results: only what was declared as a fact can be priced.",
+	}
 }
 
 // Source is what the figures of a report are made of.
@@ -210,7 +227,7 @@ func (r *Report) Fill(from Source) {
 	r.Exact.Wallets.Given, r.Exact.Wallets.Expired = from.Given, from.Expired
 	r.Projected = t.project()
 	r.Projected.Runway = t.runway(from.Name, from.Balances[1])
-	r.Limits = cannotKnow
+	r.Assumptions, r.Limits = assumptions(), cannotKnow()
 	if r.WhatIf = from.WhatIf; r.WhatIf != nil {
 		r.Projected.Growth = t.grow(r.WhatIf.Growth)
 	}

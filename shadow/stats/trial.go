@@ -44,6 +44,7 @@ type Effect struct {
 	Control  float64  `json:"control"` // mean of units that were not treated, adjusted
 	Treated  float64  `json:"treated"`
 	Absolute Interval `json:"absolute"` // treated less control; it holds however often one looks
+	Once     Interval `json:"once"`     // the same, for whoever looks once
 	Relative float64  `json:"relative"` // of Control; 0 without one
 	Theta    float64  `json:"theta"`    // how much of what was before is taken out
 	Reduced  float64  `json:"varianceReduction"`
@@ -117,9 +118,12 @@ func (t Trial) Effect(planned float64) Effect {
 			scores[i] = (y[i] - middle) / t.Share
 		}
 	}
-	half := SequenceHalfWidth(len(scores), stat.StdDev(scores, nil), .05, max(1, planned))
+	n, sd := float64(len(scores)), stat.StdDev(scores, nil)
+	half := SequenceHalfWidth(len(scores), sd, .05, max(1, planned))
 	d := e.Treated - e.Control
 	e.Absolute = Interval{d, d - half, d + half}
+	half = distuv.StudentsT{Mu: 0, Sigma: 1, Nu: max(1, n-2)}.Quantile(.975) * sd / math.Sqrt(n)
+	e.Once = Interval{d, d - half, d + half}
 	if e.Control > 0 {
 		e.Relative = d / e.Control
 	}

@@ -47,6 +47,7 @@ const (
 	fewestAtPrice = 5    // keys
 	mostFitted    = 3000 // keys: more would take seconds and hardly make it surer
 	mostDays      = 92   // the newest
+	mostDaysAfter = 28   // it ended: then all pay one price
 )
 
 // levelling collects what each key did each day, and at which price.
@@ -74,9 +75,12 @@ const day = 24 * time.Hour
 
 func dayOf(at time.Time) int64 { return at.Unix() / int64(day/time.Second) }
 
-// Levels reads the attempts since the shadow's start, up to an act and a time.
-func (src Source) Levels(ctx context.Context, t *Subject, last uint64, to time.Time) (*Levels, error) {
+// levels reads the attempts since the shadow's start, up to an act and a time.
+func (src Source) levels(ctx context.Context, t *Subject, last uint64, to time.Time) (*Levels, error) {
 	from := t.From
+	if t.Ended != nil && to.After(t.Ended.Add(mostDaysAfter*day)) {
+		to = t.Ended.Add(mostDaysAfter * day)
+	}
 	if oldest := to.Add(-mostDays * day).Truncate(day); from.Before(oldest) {
 		from = oldest
 	}

@@ -41,9 +41,10 @@ type Trial struct {
 	Spend      *stats.Effect   `json:"spend"`            // credits a key and day
 	Prices     [2]float64      `json:"prices"`           // of an attempt, by the mix of before
 	Elasticity *stats.Interval `json:"elasticity"`       // of attempts, along the arc between the prices
-	Levels     *Levels         `json:"levels,omitempty"` // of attempts over all prices that were paid; not in reports
+	Levels     *Levels         `json:"levels,omitempty"` // of attempts over all prices that were paid
 	OffPolicy  string          `json:"offPolicyRefused"`
 	Verdict    string          `json:"verdict"`
+	Rows       []Row           `json:"rows"` // all of it in words
 }
 
 // Stage is one share of the keys.
@@ -68,7 +69,8 @@ type Arm struct {
 // fewestInArm is how many keys with a past each arm needs.
 const fewestInArm = 10
 
-const noOffPolicy = "each key paid one posted price: no call was made by chance at another one, so that nothing can be weighed up. Only the difference between the arms says something"
+// noOffPolicy is why nothing is said of prices that nobody has paid.
+const noOffPolicy = "calls were made at posted prices only, never at one that was drawn by chance, so that there is nothing to weigh up (off-policy evaluation). To know, let some keys pay: paygate shadow promote NAME --canary 10%"
 
 // Subject is an experiment whose prices are, or were, charged to a share of the
 // keys.
@@ -87,8 +89,25 @@ type Source struct {
 	Sheet   func(hash string) (*pricing.Sheet, error)
 }
 
-// Of compares the arms by the calls up to an act and a time.
+// Of is all that can be said by the calls up to an act and a time.
 func (src Source) Of(ctx context.Context, t *Subject, last uint64, to time.Time) (*Trial, error) {
+	out, err := src.arms(ctx, t, last, to)
+	switch {
+	case err != nil:
+	case out.Broken:
+		out.Levels = &Levels{Prices: []Level{}, Refused: out.Refused}
+	default:
+		out.Levels, err = src.levels(ctx, t, last, to)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Rows = out.words()
+	return out, nil
+}
+
+// arms compares them.
+func (src Source) arms(ctx context.Context, t *Subject, last uint64, to time.Time) (*Trial, error) {
 	stage := t.Stages[len(t.Stages)-1]
 	out := &Trial{Name: t.Name, Live: t.Live, Charged: stage.Charged, Seed: stats.Seed, Stages: slices.Clone(t.Stages), To: to, Ended: t.Ended != nil, OffPolicy: noOffPolicy}
 	if t.Ended != nil && t.Ended.Before(to) {
@@ -195,11 +214,11 @@ func (out *Trial) effects(t *Subject, acts map[string]*acted, stage Stage) {
 	control, treated := attempts.Sides()
 	switch {
 	case before <= 0 || since <= 0:
-		out.Refused = "no time has gone by yet"
+		out.Refused = "no time has gone by since some keys began to pay: ask again in a while"
 	case out.Broken:
-		out.Refused = fmt.Sprintf("the sample ratio is broken (p = %.2g): %d and %d keys called where %.0f and %.0f are expected", out.RatioP, out.Arms[0].Keys, out.Arms[1].Keys, out.Arms[0].Expected, out.Arms[1].Expected)
+		out.Refused = fmt.Sprintf("the keys are not split as they should be (p = %.2g): %d and %d called where %.0f and %.0f are expected", out.RatioP, out.Arms[0].Keys, out.Arms[1].Keys, out.Arms[0].Expected, out.Arms[1].Expected)
 	case control < fewestInArm || treated < fewestInArm:
-		out.Refused = fmt.Sprintf("too few keys with a past: %d pay as before and %d by the candidate, %d each are needed", control, treated, fewestInArm)
+		out.Refused = fmt.Sprintf("it takes %d keys on each side that called while the candidate was only shadowed; %d pay as before and %d by the candidate. Take the canary back, let the shadow see more keys and begin again with a larger share", fewestInArm, control, treated)
 	default:
 		planned := float64(out.Known)
 		a, s := attempts.Effect(planned), spend.Effect(planned)
@@ -217,12 +236,12 @@ func (out *Trial) verdict() string {
 	}
 	e := out.Attempts
 	change := func(x float64) float64 { return 100 * x / math.Max(e.Control, math.SmallestNonzeroFloat64) }
-	text := fmt.Sprintf("%+.1f %% attempts a key [%+.1f %%, %+.1f %%]", change(e.Absolute.Estimate), change(e.Absolute.Low), change(e.Absolute.High))
+	text := fmt.Sprintf("%+.1f %% a key, 95 %% between %+.1f %% and %+.1f %%", change(e.Absolute.Estimate), change(e.Absolute.Low), change(e.Absolute.High))
 	switch {
 	case e.Absolute.High < 0:
 		return "Callers call less: " + text + "."
 	case e.Absolute.Low > 0:
 		return "Callers call more: " + text + "."
 	}
-	return "No difference in attempts can be seen yet: " + text + "."
+	return "No difference can be seen yet: " + text + ". Wait, or let a larger share of the keys pay."
 }

@@ -37,7 +37,9 @@ type shadowReport struct {
 		Lift    *struct{ Estimate, Low, High float64 }
 		Refused string
 	}
-	Guardrails []guardrail
+	Experiment              *struct{ Verdict string }
+	Assumptions, CannotKnow []string
+	Guardrails              []guardrail
 }
 
 type keyBill struct {
@@ -92,8 +94,26 @@ func (w *World) sayReport(r *shadowReport) {
 	} else {
 		w.prose("next window: no interval, %s", cmp.Or(r.Projected.Refused, "there is nothing to go by"))
 	}
+	if x := r.Experiment; x != nil {
+		w.prose("real experiment: %s See \"paygate shadow experiment %s\"", x.Verdict, r.Name)
+	}
 	w.sayBills(e.Keys)
 	w.sayGuardrails(r.Guardrails)
+	w.sayDoubts(r)
+}
+
+// sayDoubts prints what the figures rest on.
+func (w *World) sayDoubts(r *shadowReport) {
+	for i, list := range [...][]string{r.Assumptions, r.CannotKnow} {
+		if len(list) == 0 {
+			continue
+		}
+		w.say("")
+		w.say("%s", [...]string{"WHAT THIS ASSUMES", "WHAT THIS CANNOT KNOW"}[i])
+		for _, text := range list {
+			w.prose("- %s", text)
+		}
+	}
 }
 
 func reasons(by map[string]int) string {

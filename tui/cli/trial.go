@@ -20,10 +20,9 @@ func (w *World) shadowTrial(r *remote) *cobra.Command {
 				Denied   int
 				Charged  int64
 			}
-			SampleRatioP float64 `json:"sampleRatioP"`
-			Broken       bool    `json:"sampleRatioBroken"`
-			Refused      string
-			Verdict      string
+			Refused string
+			Verdict string
+			Rows    []struct{ Name, Value, Note string }
 		}
 		return w.ask(ctx, c, r, question{"GET", "/admin/shadow/experiment?name=" + url.QueryEscape(args[0]), nil, &out}, func() {
 			w.table("ARM\tKEYS\tEXPECTED\tATTEMPTS\tDENIED\tCHARGED", func(row func(...any)) {
@@ -31,10 +30,22 @@ func (w *World) shadowTrial(r *remote) *cobra.Command {
 					row([]string{"live", "candidate"}[i], a.Keys, fmt.Sprintf("%.1f", a.Expected), a.Attempts, a.Denied, a.Charged)
 				}
 			})
-			w.prose("keys fall into the arms as they should: p = %s%s", figure(out.SampleRatioP), map[bool]string{true: ", which they do not: believe nothing of this"}[out.Broken])
+			w.say("")
+			for _, row := range out.Rows {
+				w.prose("%s: %s%s", row.Name, row.Value, after("; ", row.Note))
+			}
+			w.say("")
 			w.prose("%s", first(out.Verdict, out.Refused))
 		})
 	})
 	cmd.Example = "  paygate shadow promote pro --canary 50%\n  paygate shadow experiment pro"
 	return cmd
+}
+
+// after is text with something before it, or nothing.
+func after(sign, text string) string {
+	if text == "" {
+		return ""
+	}
+	return sign + text
 }
