@@ -69,6 +69,7 @@ func (m *Model) verbs() []verb {
 		{"servers add", "", "", true, func([]string) tea.Cmd { return s.add() }},
 		{"servers restart", "SERVER", "server", true, prefix(s.restart)}, {"servers drain", "SERVER", "server", true, prefix(s.drain)},
 		{"shadow start", "NAME", "candidate", true, lab(lb.startStop)}, {"shadow stop", "NAME", "candidate", true, lab(lb.startStop)},
+		{"shadow drop", "NAME", "candidate", true, lab(lb.discard)}, {"shadow validate", "NAME", "candidate", true, lab(lb.keep)},
 		{"shadow promote", "NAME", "candidate", true, lab(lb.promote)}, {"shadow what-if", "NAME", "candidate", false, lab(lb.bracketing)},
 		{"shadow rollback", "", "", true, func([]string) tea.Cmd { return lb.rollBack() }},
 		{"mode live", "", "", true, func([]string) tea.Cmd { return m.askMode("live") }}, {"mode shadow", "", "", true, func([]string) tea.Cmd { return m.askMode("shadow") }},
@@ -257,7 +258,7 @@ func (m *Model) candidates(takes, begun string) []string {
 		out = m.toolNames()
 	case "candidate":
 		for _, c := range m.screens[m.view("Lab")].(*laboratory).cols {
-			if c.state != draft && c.name != "live" {
+			if c.state != unkept && c.name != "live" {
 				out = append(out, c.name)
 			}
 		}

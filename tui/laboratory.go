@@ -16,8 +16,8 @@ import (
 )
 
 // laboratory is the pricing lab: candidates as columns beside the live prices.
-// A price that is changed here is a change of a draft; nothing is kept before w
-// and nobody pays it before it is promoted.
+// A price that is changed here is only here; nothing is kept before w and nobody
+// pays it before it is promoted.
 type laboratory struct {
 	m       *Model
 	cols    []*column // live first
@@ -41,15 +41,16 @@ type laboratory struct {
 
 // column is one sheet.
 type column struct {
-	name   string // of the experiment, "live", or of a draft
+	name   string // of the experiment, "live", or of what is not kept
 	base   string // the sheet that it is made of; its own name when it is kept
 	by     string // of live: the candidate that was promoted to it
 	hash   string
 	state  string
 	rules  int
+	faults []string             // of a draft: then it has no prices
 	prices map[string]lab.Price // of the base, by tool
 	set    map[string]lab.Price // what is changed and not kept
-	status *shadow.Status       // nil for live and drafts
+	status *shadow.Status       // nil for live and what is not kept
 
 	report *report.Report // the last one
 	stale  bool           // the report is not of these prices
@@ -57,8 +58,8 @@ type column struct {
 	sum    *int64         // what the calls would cost, limits ignored
 }
 
-// draft is the state of a column that is not kept.
-const draft = "draft"
+// unkept is the state of a column that is only here.
+const unkept = "not kept"
 
 // labWindows are the stretches of the past that the lab looks at.
 func labWindows() []struct {
@@ -187,12 +188,12 @@ func (l *laboratory) watch() tea.Cmd {
 	return nil
 }
 
-// take makes columns of the sheets; drafts and staged changes stay.
+// take makes columns of the sheets; what is not kept stays.
 func (l *laboratory) take(got api.LabSheets) error {
 	before := l.cols
 	was := func(name string) *column {
 		for _, c := range before {
-			if c.name == name && c.state != draft {
+			if c.name == name && c.state != unkept {
 				return c
 			}
 		}
@@ -208,8 +209,13 @@ func (l *laboratory) take(got api.LabSheets) error {
 		if c.hash != s.Hash {
 			c.stale = true
 		}
-		c.by, c.hash, c.state, c.rules = "", s.Hash, s.State, s.Rules
+		c.by, c.hash, c.state, c.rules, c.faults = "", s.Hash, s.State, s.Rules, s.Faults
 		c.prices = map[string]lab.Price{}
+		if c.faults != nil {
+			c.set, c.report, c.sum = map[string]lab.Price{}, nil, nil
+			cols = append(cols, c)
+			continue
+		}
 		var err error
 		if c.prices["*"], err = lab.PriceOf(s.Default); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
@@ -222,7 +228,7 @@ func (l *laboratory) take(got api.LabSheets) error {
 		cols = append(cols, c)
 	}
 	for _, c := range before {
-		if c.state == draft {
+		if c.state == unkept {
 			if from := find(cols, c.base); from != nil {
 				c.prices = from.prices
 			}
@@ -240,7 +246,7 @@ func (l *laboratory) take(got api.LabSheets) error {
 
 func find(cols []*column, name string) *column {
 	for _, c := range cols {
-		if c.name == name && c.state != draft {
+		if c.name == name && c.state != unkept {
 			return c
 		}
 	}
@@ -360,6 +366,9 @@ func (l *laboratory) editable() (*column, string, bool) {
 		return nil, "", false
 	case l.col == 0:
 		l.m.warn("The live prices change by promoting a candidate: n copies them into one, → goes to one.")
+		return nil, "", false
+	case c.faults != nil:
+		l.m.warn("%s has %s: mend its file and keep it again with shadow new.", c.name, plural(len(c.faults), "mistake"))
 		return nil, "", false
 	}
 	l.key = ""

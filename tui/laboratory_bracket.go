@@ -31,6 +31,10 @@ type bracketRow struct {
 // bracketing re-enacts the column under the cursor once for each policy.
 func (l *laboratory) bracketing() tea.Cmd {
 	c := l.at()
+	if c != nil && c.faults != nil {
+		l.editable() // says what to do
+		return nil
+	}
 	if c == nil || len(l.cols) == 0 || l.enact.from.IsZero() {
 		return nil
 	}

@@ -128,6 +128,10 @@ func (l *laboratory) drawPlot(a paint.Area, i int) {
 	if a.H < 2 {
 		return
 	}
+	if c := l.at(); i == l.plot && c != nil && c.faults != nil {
+		drawFaults(a, c)
+		return
+	}
 	p, d := lab.Plots()[i], l.data()
 	if c := l.at(); i == l.plot && c != nil && c.state == shadow.InCanary && l.rollout != nil && l.rollout.Canary != nil {
 		p = lab.Canary(l.rollout, l.m.now())
@@ -228,7 +232,10 @@ func (l *laboratory) drawCell(a paint.Area, x, y, width, col, row int) {
 	kept, shown := c.price(tool)
 	_, live := l.cols[0].price(tool)
 	text, st := shown.String(), paint.Style{}
-	if shown != live {
+	switch {
+	case c.faults != nil:
+		text, st = "–", paint.In(paint.Muted)
+	case shown != live:
 		st = paint.In(paint.Warn)
 	}
 	if shown != kept {
@@ -267,7 +274,7 @@ func (l *laboratory) figure(c *column, i, n int) (string, paint.Tone) {
 	}
 	r := c.report
 	if c.stale || r == nil {
-		return l.unknown()
+		return l.unknown(c)
 	}
 	return exactFigure(r, i, n)
 }
@@ -356,18 +363,7 @@ func (l *laboratory) collected(c *column) (string, paint.Tone) {
 	case c.sum != nil && l.enact.summed > 0:
 		return "≈ " + figure.Short(*c.sum, 10), paint.Warn
 	}
-	return l.unknown()
-}
-
-// unknown stands for a figure that is not there: yet, or at all.
-func (l *laboratory) unknown() (string, paint.Tone) {
-	switch {
-	case l.enact.fault != "":
-		return "?", paint.Muted
-	case l.enact.summed == 0 && l.enact.sumMs > 0:
-		return "–", paint.Muted
-	}
-	return "…", paint.Muted
+	return l.unknown(c)
 }
 
 // lift is the change of what is collected in the window: exact, or while that
@@ -383,7 +379,7 @@ func (l *laboratory) lift(c *column, i int) (string, paint.Tone) {
 	if live := l.cols[0]; c.sum != nil && live.sum != nil {
 		return "≈ " + rise(*live.sum, *c.sum), paint.Warn
 	}
-	return "…", paint.Muted
+	return l.unknown(c)
 }
 
 func tone(change int64) paint.Tone {

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -27,7 +28,8 @@ func (l *laboratory) sums(after func() tea.Cmd) tea.Cmd {
 	}
 	l.enact.sumEpoch++
 	epoch := l.enact.sumEpoch
-	cols := l.cols[:min(len(l.cols), shadow.MostRunning+1)]
+	cols := slices.DeleteFunc(slices.Clone(l.cols), func(c *column) bool { return c.faults != nil })
+	cols = cols[:min(len(cols), shadow.MostRunning+1)]
 	in := struct {
 		Sheets []variant `json:"sheets"`
 		From   time.Time `json:"from"`
@@ -99,7 +101,7 @@ func (l *laboratory) reenact() tea.Cmd {
 	}
 	var cols []*column
 	for _, c := range l.cols {
-		if (c.stale || c.old) && len(cols) < shadow.MostRunning {
+		if (c.stale || c.old) && c.faults == nil && len(cols) < shadow.MostRunning {
 			cols = append(cols, c)
 		}
 	}

@@ -28,7 +28,11 @@ func (l *laboratory) freeName(stem string) string {
 	}
 }
 
-func (l *laboratory) nameHint(v string) (string, error) {
+// nameHint judges the name of a new candidate; what has not started may be
+// replaced.
+func (l *laboratory) nameHint(v string) (string, error) { return l.nameOf(nil, v) }
+
+func (l *laboratory) nameOf(own *column, v string) (string, error) {
 	switch {
 	case v == "":
 		return "letters, digits, - _ .", fmt.Errorf("it needs a name")
@@ -42,18 +46,25 @@ func (l *laboratory) nameHint(v string) (string, error) {
 		}
 	}
 	for _, c := range l.cols {
-		if c.name == v && c.state != draft {
+		if c.name == v && c == own && c.unstarted() {
+			return "replaces what is kept", nil
+		}
+		if c.name == v && c.state != unkept {
 			return "", fmt.Errorf("there is one of this name")
 		}
 	}
 	return "letters, digits, - _ .", nil
 }
 
-// create copies the sheet under the cursor into a draft: a column that is only
+// create copies the sheet under the cursor into a column that is only
 // here until it is kept.
 func (l *laboratory) create() tea.Cmd {
 	from := l.at()
 	if from == nil {
+		return nil
+	}
+	if from.faults != nil {
+		l.editable() // says what to do
 		return nil
 	}
 	name := &field{name: "Name", hint: l.nameHint}
@@ -73,7 +84,7 @@ func (l *laboratory) create() tea.Cmd {
 		if err != nil {
 			return nil // its field has said so
 		}
-		c := &column{name: v[0], base: from.base, state: draft, rules: from.rules, prices: from.prices, set: maps.Clone(from.set), stale: true}
+		c := &column{name: v[0], base: from.base, state: unkept, rules: from.rules, prices: from.prices, set: maps.Clone(from.set), stale: true}
 		if c.set == nil {
 			c.set = map[string]lab.Price{}
 		}
@@ -103,21 +114,26 @@ func factor(text string) (pricing.Decimal, error) {
 	return d, nil
 }
 
-// keep makes a candidate of what is changed: a sheet never changes, so it gets
-// a name of its own.
+// keep makes a candidate of what is changed. A sheet that was started never
+// changes, so it gets a name of its own.
 func (l *laboratory) keep() tea.Cmd {
 	c := l.at()
 	switch {
 	case c == nil || l.col == 0:
 		l.m.warn("The live prices are kept already: n copies them into a candidate.")
 		return nil
-	case c.state != draft && len(c.set) == 0:
+	case c.faults != nil:
+		l.editable() // says what to do
+		return nil
+	case c.state == shadow.IsDraft && len(c.set) == 0:
+		return l.m.perform(act{path: "/admin/shadow/validate", in: map[string]string{"name": c.name}, done: c.name + " is a candidate", cli: "paygate shadow validate " + quote(c.name), after: l.fetch})
+	case c.state != unkept && len(c.set) == 0:
 		l.m.say("%s is kept as it stands; + − changes a price", c.name)
 		return nil
 	}
-	name := &field{name: "Name", hint: l.nameHint}
+	name := &field{name: "Name", hint: func(v string) (string, error) { return l.nameOf(c, v) }}
 	name.line.Set(c.name)
-	if c.state != draft {
+	if c.state != unkept && !c.unstarted() {
 		name.line.Set(l.freeName(c.name + "-2"))
 	}
 	start := choice("Shadow", "agents notice nothing", "from now on", "not yet")
@@ -149,14 +165,14 @@ func (l *laboratory) keep() tea.Cmd {
 	return l.m.open(f)
 }
 
-// kept lets a column go on under its name: a draft becomes it, a changed one
+// kept lets a column go on under its name: one that was only here becomes it, a changed one
 // is again what it was.
 func (l *laboratory) kept(c *column, name string) {
 	fresh := &column{name: name, base: name, state: shadow.Validated, prices: map[string]lab.Price{}, set: map[string]lab.Price{}, report: c.report, stale: c.stale, sum: c.sum}
 	for tool := range c.prices {
 		_, fresh.prices[tool] = c.price(tool)
 	}
-	if c.state == draft {
+	if c.state == unkept || c.name == name {
 		*c = *fresh
 		return
 	}
@@ -165,7 +181,8 @@ func (l *laboratory) kept(c *column, name string) {
 	l.col = len(l.cols) - 1
 }
 
-// discard forgets what is changed, and a draft with nothing changed.
+// discard forgets what is changed, or a column with nothing changed that never
+// started.
 func (l *laboratory) discard() tea.Cmd {
 	c := l.at()
 	switch {
@@ -181,10 +198,14 @@ func (l *laboratory) discard() tea.Cmd {
 		}})
 		l.m.say("%s is as it was  u undoes", c.name)
 		return l.sums(nil)
-	case c.state == draft:
+	case c.state == unkept:
 		l.cols = append(l.cols[:l.col:l.col], l.cols[l.col+1:]...)
 		l.col = min(l.col, len(l.cols)-1)
 		return nil
+	}
+	if c.unstarted() {
+		drop := act{path: "/admin/shadow/drop", in: map[string]string{"name": c.name}, done: c.name + " is dropped", cli: "paygate shadow drop " + quote(c.name), after: l.fetch}
+		return l.m.open(&question{title: "Drop " + c.name + "?", lines: []string{"It never started, so there is no report. Its prices are forgotten."}, cli: drop.cli, yes: func() tea.Cmd { return l.m.perform(drop) }})
 	}
 	l.m.say("nothing is changed here")
 	return nil
@@ -193,6 +214,14 @@ func (l *laboratory) discard() tea.Cmd {
 // startStop shadows a candidate, or ends it.
 func (l *laboratory) startStop() tea.Cmd {
 	c := l.at()
+	if c != nil && c.state == shadow.IsDraft && c.faults == nil {
+		l.m.warn("%s is a draft: w makes a candidate of it, which can be shadowed.", c.name)
+		return nil
+	}
+	if c != nil && c.faults != nil {
+		l.editable() // says what to do
+		return nil
+	}
 	if c == nil || l.shadowLabel() == "" {
 		l.m.warn("Only a candidate that is kept can be shadowed: n makes one, w keeps it.")
 		return nil

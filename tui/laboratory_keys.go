@@ -5,6 +5,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"paygate/shadow"
 	"paygate/tui/lab"
 	"paygate/tui/paint"
 )
@@ -27,7 +28,7 @@ func (l *laboratory) Keys() []key {
 	}
 	keys = append(keys,
 		key{on: "n", label: "new", help: "copy the sheet under the cursor into a new candidate", acts: true, do: func(string) tea.Cmd { return l.create() }},
-		key{on: "w", label: l.keepLabel(), help: "keep changed prices as a candidate of their own", acts: true, do: func(string) tea.Cmd { return l.keep() }},
+		key{on: "w", label: l.keepLabel(), help: "keep changed prices as a candidate", acts: true, do: func(string) tea.Cmd { return l.keep() }},
 		key{on: "P", label: "promote", help: "make a candidate's prices live, if its guardrails hold", acts: true, do: func(string) tea.Cmd { return l.promote() }},
 		key{on: "v", label: "chart", help: "the next chart; V the one before", do: func(string) tea.Cmd { return l.turn(1) }},
 		key{on: "V", do: func(string) tea.Cmd { return l.turn(-1) }},
@@ -36,7 +37,7 @@ func (l *laboratory) Keys() []key {
 		key{on: "s", label: l.shadowLabel(), help: "shadow a candidate from now on, or end that", acts: true, do: func(string) tea.Cmd { return l.startStop() }},
 		key{on: "R", label: "roll back", help: "make the prices before live again, and refund each key to the credit", acts: true, do: func(string) tea.Cmd { return l.rollBack() }},
 		key{on: "f", label: "bracket", help: "what it collects under each way in which refused callers may react", do: func(string) tea.Cmd { return l.bracketing() }},
-		key{on: "x", help: "discard changes, or a draft", acts: true, do: func(string) tea.Cmd { return l.discard() }},
+		key{on: "x", help: "discard changes, or drop what never started", acts: true, do: func(string) tea.Cmd { return l.discard() }},
 		key{on: "y", help: "copy the command that shows this report", do: func(string) tea.Cmd { return l.copyCommand() }},
 		key{on: "r", help: "re-enact again up to now", do: func(string) tea.Cmd { l.renew(); return l.sums(l.reenact) }},
 		key{on: "esc", help: "back to the prices", do: func(string) tea.Cmd { l.key, l.zoom = "", false; return nil }},
@@ -46,7 +47,7 @@ func (l *laboratory) Keys() []key {
 }
 
 func (l *laboratory) keepLabel() string {
-	if c := l.at(); c != nil && (len(c.set) > 0 || c.state == draft) {
+	if c := l.at(); c != nil && (len(c.set) > 0 || c.state == unkept || c.state == shadow.IsDraft && c.faults == nil) {
 		return "keep"
 	}
 	return ""
@@ -163,7 +164,7 @@ func toolWord(tool string) string {
 
 func (l *laboratory) copyCommand() tea.Cmd {
 	c := l.at()
-	if c == nil || l.col == 0 || c.state == draft {
+	if c == nil || l.col == 0 || c.state == unkept {
 		return l.m.copy("paygate shadow status", "")
 	}
 	return l.m.copy("paygate shadow report "+quote(c.name), "")

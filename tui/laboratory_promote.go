@@ -19,6 +19,7 @@ import (
 // preview is what stands against a promotion, and whom it concerns.
 type preview struct {
 	Guardrails []report.Guardrail `json:"guardrails"`
+	Failing    []report.Guardrail `json:"failing"` // stands against it: not what was overridden before
 	Report     *report.Report     `json:"report"`
 	Keys       int                `json:"keys"`
 	Concerned  int                `json:"concerned"`
@@ -44,20 +45,22 @@ func (l *laboratory) promote() tea.Cmd {
 	case c == nil || l.col == 0:
 		l.m.warn("These prices are live already: → goes to a candidate.")
 		return nil
-	case c.state == draft || len(c.set) > 0:
+	case c.state == unkept || len(c.set) > 0:
 		l.m.warn("w keeps these prices first, so that they can be shadowed; then P promotes them.")
 		return nil
+	case c.state == shadow.IsDraft:
+		return l.startStop() // says what comes first
 	case c.state == shadow.Validated:
 		l.m.warn("%s has not lived through a call yet: s shadows it; its report decides what may go live.", c.name)
 		return nil
-	}
-	if c.state == shadow.InCanary {
-		return l.widenCanary(c)
 	}
 	return ask(l.m, "GET", "/admin/shadow/promote?name="+url.QueryEscape(c.name), nil, func(p preview, err error) tea.Cmd {
 		if err != nil {
 			l.m.warn("%s", err)
 			return nil
+		}
+		if c.state == shadow.InCanary {
+			return l.m.open(l.widenCanary(c, p))
 		}
 		return l.m.open(l.promotion(c, p))
 	})
@@ -275,32 +278,42 @@ func guardrailLines(all []report.Guardrail, p promotion, w, h int) [][]paint.Spa
 	return out
 }
 
-// widenCanary goes on with a canary.
-func (l *laboratory) widenCanary(c *column) tea.Cmd {
+// widenCanary goes on with a canary, if the guardrails still hold.
+func (l *laboratory) widenCanary(c *column, p preview) *form {
 	share := choice("Keys", "pay the new prices", "all of them", "10 %", "25 %", "50 %")
-	typed := &field{name: "Type", wide: true, expect: "promote " + c.name}
+	typed := &field{name: "Type", wide: true}
 	f := &form{m: l.m, title: "Go on with the canary of " + c.name, fields: []*field{share, typed}, button: "Promote"}
-	canary := func(v string) string { return strings.TrimSuffix(strings.TrimSuffix(v, "all of them"), " %") }
-	f.cli = func(v []string) string { return promotion{name: c.name, canary: canary(v[0])}.cli() }
+	want := func() promotion {
+		x := promotion{name: c.name, canary: strings.TrimSuffix(strings.TrimSuffix(f.values()[0], "all of them"), " %")}
+		for _, g := range p.Failing {
+			x.override = append(x.override, g.Name)
+		}
+		return x
+	}
+	f.head = func(w, h int) [][]paint.Span {
+		typed.expect = want().word()
+		return guardrailLines(p.Guardrails, want(), w, h)
+	}
+	f.cli = func([]string) string { return want().cli() }
 	typed.hint = func(v string) (string, error) {
-		if v != typed.expect {
-			return "", fmt.Errorf("type %q", typed.expect)
+		if word := want().word(); v != word {
+			return "", fmt.Errorf("type %q", word)
 		}
 		return "", nil
 	}
 	f.submit = func(v []string) tea.Cmd {
-		p := promotion{name: c.name, canary: canary(v[0])}
-		return ask(l.m, "POST", "/admin/shadow/promote", p.body(), func(_ struct{}, err error) tea.Cmd {
+		x := want()
+		return ask(l.m, "POST", "/admin/shadow/promote", x.body(), func(_ struct{}, err error) tea.Cmd {
 			if err != nil {
 				f.refused(err)
 				return nil
 			}
 			f.close()
-			l.m.did(act{done: "done: " + v[0] + " pay the prices of " + c.name, cli: p.cli()})
+			l.m.did(act{done: "done: " + v[0] + " pay the prices of " + c.name, cli: x.cli()})
 			return l.fetch()
 		})
 	}
-	return l.m.open(f)
+	return f
 }
 
 // rollBack shows what each key would get back, and asks.
@@ -316,9 +329,9 @@ func (l *laboratory) rollBack() tea.Cmd {
 		f := &form{m: l.m, title: "Roll back " + got.Name + "?", note: "the prices before it are live again", fields: []*field{back, typed}, button: "Roll back"}
 		f.cli = func(v []string) string {
 			if v[0] == refund {
-				return "paygate shadow rollback --make-good"
+				return "paygate shadow rollback " + quote(got.Name) + " --make-good"
 			}
-			return "paygate shadow rollback"
+			return "paygate shadow rollback " + quote(got.Name)
 		}
 		f.head = func(_, h int) [][]paint.Span { return refundLines(got.Keys, h) }
 		typed.hint = func(v string) (string, error) {
@@ -329,7 +342,7 @@ func (l *laboratory) rollBack() tea.Cmd {
 		}
 		f.at = 1
 		f.submit = func(v []string) tea.Cmd {
-			return ask(l.m, "POST", "/admin/shadow/rollback", map[string]any{"makeGood": v[0] == refund}, func(done shadow.RolledBackTo, err error) tea.Cmd {
+			return ask(l.m, "POST", "/admin/shadow/rollback", map[string]any{"makeGood": v[0] == refund, "name": got.Name}, func(done shadow.RolledBackTo, err error) tea.Cmd {
 				if err != nil {
 					f.refused(err)
 					return nil

@@ -33,7 +33,7 @@ func (l *laboratory) openKey() tea.Cmd {
 	if c == nil || !ok {
 		return nil
 	}
-	if c.state == draft || len(c.set) > 0 {
+	if c.state == unkept || len(c.set) > 0 {
 		l.m.warn("A statement is of a candidate that is kept: w keeps these prices.")
 		return nil
 	}

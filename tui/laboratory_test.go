@@ -51,7 +51,7 @@ func TestACopyOfLiveIsChangedKeptAndShadowed(t *testing.T) {
 		d.typed("1.5")
 		d.press("enter")
 		d.wait(100 * time.Millisecond)
-		d.has("5→7.5", "draft", "12→18")
+		d.has("5→7.5", "not kept", "12→18")
 		d.press("enter")
 		d.typed("4+1/KB")
 		d.press("enter")
@@ -108,7 +108,7 @@ func TestARollbackShowsWhatGoesBackAndWantsItsName(t *testing.T) {
 		d.typed("roll back pro-tier")
 		d.press("enter")
 		d.wait(100 * time.Millisecond)
-		if !d.asked(`POST /admin/shadow/rollback {"makeGood":true}`) {
+		if !d.asked(`POST /admin/shadow/rollback {"makeGood":true,"name":"pro-tier"}`) {
 			t.Errorf("asked: %v", d.g.Asked)
 		}
 		d.has("12,345 credits went back")
@@ -154,4 +154,53 @@ func TestACanaryIsInTheModeBlock(t *testing.T) {
 		d.wait(300 * time.Millisecond)
 		d.has("● LIVE ● canary 5 %")
 	}, func(_ *tui.Options, g *fake.Gateway) { g.Canary = 5 })
+}
+
+func TestADraftIsMendedOrDropped(t *testing.T) {
+	with(t, func(d *driver) {
+		d.press("5")
+		d.wait(100 * time.Millisecond)
+		d.press("l", "l", "l")
+		d.has("by-result", "2 mistakes", "3:3: defaults.per_cal: there is no such field", "paygate shadow status by-result")
+		for _, k := range []string{"+", "enter", "n", "s", "P", "w", "f"} {
+			d.press(k)
+			d.has("mend its file and keep it again")
+		}
+		d.press("x")
+		d.has("Drop by-result?", "paygate shadow drop by-result")
+		d.press("y")
+		d.wait(time.Second)
+		if !d.asked(`POST /admin/shadow/drop {"name":"by-result"}`) {
+			t.Errorf("asked: %v", d.g.Asked)
+		}
+		d.has("flat-4", "by-result is dropped", "draft", "w keep")
+		d.hasNot("mistakes")
+		d.press("s")
+		d.has("flat-4 is a draft: w makes a candidate of it")
+		d.press("w")
+		d.wait(time.Second)
+		if !d.asked(`POST /admin/shadow/validate {"name":"flat-4"}`) {
+			t.Errorf("asked: %v", d.g.Asked)
+		}
+		d.has("flat-4 is a candidate", "not started")
+	}, func(_ *tui.Options, g *fake.Gateway) { g.Drafts() })
+}
+
+func TestACandidateThatHasNotStartedIsReplaced(t *testing.T) {
+	with(t, func(d *driver) {
+		d.press("5")
+		d.wait(100 * time.Millisecond)
+		d.press("l", "l", "+")
+		d.wait(100 * time.Millisecond)
+		d.has("3→4", "flat-3")
+		d.press("w")
+		d.has("Keep as a candidate", "replaces what is kept")
+		d.press("tab", "right", "enter")
+		d.wait(time.Second)
+		if !d.asked(`POST /admin/shadow {"from":"flat-3","name":"flat-3","set":`) || d.asked("/admin/shadow/start") {
+			t.Errorf("asked: %v", d.g.Asked)
+		}
+		d.has("flat-3 is kept", "not started")
+		d.hasNot("3→4", "flat-3-2")
+	})
 }

@@ -17,10 +17,14 @@ func (l *laboratory) stateWord(c *column, i int) (string, paint.Tone) {
 		return "not charged", paint.Muted
 	case i == 0:
 		return "charged", paint.OK
-	case c.state == draft:
-		return "draft", paint.Warn
+	case c.state == unkept:
+		return unkept, paint.Warn
+	case c.faults != nil:
+		return plural(len(c.faults), "mistake"), paint.Bad
 	case len(c.set) > 0:
 		return "changed", paint.Warn
+	case c.state == shadow.IsDraft:
+		return shadow.IsDraft, paint.Warn
 	case c.state == shadow.Validated:
 		return "not started", paint.Muted
 	case c.refused() != nil:
@@ -34,7 +38,7 @@ func (l *laboratory) stateWord(c *column, i int) (string, paint.Tone) {
 // refused is why a promotion did not happen at its time, as long as nothing
 // else was decided; or nil.
 func (c *column) refused() *shadow.Refused {
-	if c.status == nil || c.status.State != shadow.IsReviewed || len(c.set) > 0 {
+	if c.status == nil || c.status.State != shadow.IsReviewed && c.status.State != shadow.InCanary || len(c.set) > 0 {
 		return nil
 	}
 	return c.status.Refused
@@ -43,7 +47,7 @@ func (c *column) refused() *shadow.Refused {
 func (l *laboratory) shadowLabel() string {
 	c := l.at()
 	switch {
-	case c == nil || l.col == 0 || c.state == draft || len(c.set) > 0:
+	case c == nil || l.col == 0 || c.state == unkept || c.state == shadow.IsDraft || len(c.set) > 0:
 		return ""
 	case c.state == shadow.Validated:
 		return "shadow it"
@@ -75,8 +79,10 @@ func (l *laboratory) verdict(w int) []paint.Span {
 		return []paint.Span{hint("Nothing here is charged before you promote it.")}
 	case l.col == 0:
 		return []paint.Span{{S: "live", St: strong}, hint(" is what candidates are compared with. → goes to one, n copies it.")}
-	case c.state == draft && len(c.set) == 0:
+	case c.state == unkept && len(c.set) == 0:
 		return []paint.Span{{S: c.name, St: strong}, hint(" is a copy of " + c.base + ". + − changes a price, enter types one; w keeps it.")}
+	case c.faults != nil:
+		return []paint.Span{{S: c.name, St: strong}, {S: "  " + c.faults[0], St: paint.In(paint.Bad)}}
 	case c.stale:
 		note := "≈ ignores balances and limits; exact figures follow"
 		if l.enact.done > 0 && l.enact.cancel != nil {
@@ -85,7 +91,7 @@ func (l *laboratory) verdict(w int) []paint.Span {
 		return []paint.Span{{S: c.name, St: strong}, {S: "  " + note, St: paint.In(paint.Warn)}}
 	}
 	if no := c.refused(); no != nil {
-		return []paint.Span{{S: c.name, St: strong}, {S: " did not go live at " + no.Asked.Local().Format("2 Jan 15:04") + ": " + no.Why, St: paint.In(paint.Bad)}}
+		return refusal(c, no, w)
 	}
 	spans := verdict(c, " would have collected ")
 	if widthOf(spans)+2 > w {
@@ -95,6 +101,21 @@ func (l *laboratory) verdict(w int) []paint.Span {
 		spans = append(spans, hint(next))
 	}
 	return spans
+}
+
+// refusal says that a promotion did not happen at its time, and why as far as
+// there is room.
+func refusal(c *column, no *shadow.Refused, w int) []paint.Span {
+	where := " did not go live "
+	if c.state == shadow.InCanary {
+		where = " did not go live for all keys "
+	}
+	why := strings.TrimPrefix(no.Why, "guardrails stand against it: ")
+	out := []paint.Span{{S: c.name, St: paint.Strong()}, {S: where + "at " + no.Asked.Local().Format("2 Jan 15:04") + ": " + why, St: paint.In(paint.Bad)}}
+	if widthOf(out)+2 > w {
+		out[1].S = strings.TrimSuffix(where, " ") + ": " + why
+	}
+	return out
 }
 
 // verdict is a column's report in a sentence.
@@ -121,8 +142,10 @@ func widthOf(spans []paint.Span) int {
 // next is what to do about a column, in a few words.
 func (l *laboratory) next(c *column) string {
 	switch {
-	case c.state == draft || len(c.set) > 0:
+	case c.state == unkept || len(c.set) > 0:
 		return "w keeps it"
+	case c.state == shadow.IsDraft:
+		return "w makes a candidate of it"
 	case c.state == shadow.Validated:
 		return "s shadows it on what comes"
 	case c.state == shadow.Shadowing || c.state == shadow.IsReviewed:
@@ -143,6 +166,9 @@ func (l *laboratory) Status() []paint.Span {
 	c := l.at()
 	if c == nil {
 		return nil
+	}
+	if c.faults != nil {
+		return []paint.Span{{S: plural(len(c.faults), "mistake") + " · paygate shadow status " + quote(c.name) + " shows its text · x drops it", St: muted}}
 	}
 	if l.enact.summed == 0 && l.enact.sumMs > 0 {
 		return []paint.Span{{S: labWindows()[l.window].name + ", no call", St: muted}}

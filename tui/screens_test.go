@@ -53,6 +53,8 @@ func scenes() []scene {
 		{"lab_balances", nil, []string{"5", "V", "V", "V"}},
 		{"lab_figures", nil, []string{"5", "V", "V", "z"}},
 		{"lab_doubts", nil, []string{"5", "V"}},
+		{"lab_draft", func(_ *tui.Options, g *fake.Gateway) { g.Drafts() }, []string{"5", "l", "l", "l"}},
+		{"lab_not_then", func(_ *tui.Options, g *fake.Gateway) { g.Refused = true }, []string{"5"}},
 		{"lab_new", nil, []string{"5", "n"}},
 		{"lab_keep", nil, []string{"5", "+", "w"}},
 		{"lab_promote", nil, []string{"5", "P"}},
@@ -137,6 +139,18 @@ func TestOtherSizes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A promotion that was refused at its time is told whole where there is room.
+func TestARefusedPromotionAtAnotherSize(t *testing.T) {
+	t.Parallel()
+	inside(t, func(t *testing.T) {
+		d := drive(t, 120, 40, func(_ *tui.Options, g *fake.Gateway) { g.Refused = true })
+		defer d.end()
+		d.press("5")
+		d.wait(300 * time.Millisecond)
+		golden(t, "lab_not_then_120x40", d.screen())
+	})
 }
 
 func TestASCIIWritesNoByteOver7F(t *testing.T) {

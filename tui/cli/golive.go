@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -132,10 +133,12 @@ func (w *World) sayPromoted(p promoted) {
 
 // takenBack is the answer to a rollback.
 type takenBack struct {
-	Name  string    `json:"name"`
-	Sheet string    `json:"sheet"`
-	Total int64     `json:"total"`
-	Keys  []refunds `json:"keys"`
+	Name   string    `json:"name"`
+	Sheet  string    `json:"sheet"`
+	Total  int64     `json:"total"`
+	Before int64     `json:"before"`
+	Open   int       `json:"open"`
+	Keys   []refunds `json:"keys"`
 }
 
 type refunds struct {
@@ -147,17 +150,24 @@ type refunds struct {
 
 func (w *World) shadowRollback(r *remote) *cobra.Command {
 	makeGood, preview := false, false
-	cmd := w.action(r, "rollback", "Make the prices before live again", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd := w.action(r, "rollback [NAME]", "Make the prices before live again", cobra.MaximumNArgs(1), func(ctx context.Context, c *client.Client, args []string) error {
 		var out takenBack
-		q := question{"POST", "/admin/shadow/rollback", map[string]bool{"makeGood": makeGood}, &out}
+		name := strings.Join(args, "")
+		q := question{"POST", "/admin/shadow/rollback", map[string]any{"makeGood": makeGood, "name": name}, &out}
 		if preview {
-			q = question{"GET", fmt.Sprintf("/admin/shadow/rollback?makeGood=%t", makeGood), nil, &out}
+			q = question{"GET", fmt.Sprintf("/admin/shadow/rollback?makeGood=%t&name=%s", makeGood, url.QueryEscape(name)), nil, &out}
 		}
 		return w.ask(ctx, c, r, q, func() {
 			if preview {
 				w.say("%s would be taken back; %d credits would go back", out.Name, out.Total)
 			} else {
 				w.say("%s is taken back; %d credits went back", out.Name, out.Total)
+			}
+			if out.Before > 0 {
+				w.prose("%d credits went back before", out.Before)
+			}
+			if out.Open > 0 {
+				w.prose("%d calls that began at its prices are under way; what they cost more goes back when they have ended", out.Open)
 			}
 			if len(out.Keys) == 0 {
 				return
@@ -169,6 +179,7 @@ func (w *World) shadowRollback(r *remote) *cobra.Command {
 			})
 		})
 	})
+	cmd.Long = "Takes back what is charged now: a canary, or else what is live. With NAME it takes back that experiment and no other, so\nthat it may be said again by who does not know whether the first time has worked."
 	cmd.Example = "  paygate shadow rollback --make-good --preview\n  paygate shadow rollback --make-good"
 	cmd.Flags().BoolVar(&makeGood, "make-good", false, "give each key back exactly what the new prices took more")
 	cmd.Flags().BoolVar(&preview, "preview", false, "only say what would go back to whom")

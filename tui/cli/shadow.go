@@ -134,7 +134,9 @@ func (w *World) shadowStatus(r *remote) *cobra.Command {
 				if e.Draft != nil {
 					w.sayDraft(e.Name, e.Draft)
 				}
-				if no := e.Refused; no != nil {
+				if no := e.Refused; no != nil && e.State == "canary" {
+					w.prose("%s did not go live for all keys at %s: %s. Its share of the keys goes on; \"paygate shadow promote %s\" looks again, \"paygate shadow rollback\" takes it back", e.Name, no.Asked.Local().Format(time.DateTime), no.Why, e.Name)
+				} else if no != nil {
 					w.prose("%s did not go live at %s: %s. The prices stayed; \"paygate shadow promote %s\" looks again", e.Name, no.Asked.Local().Format(time.DateTime), no.Why, e.Name)
 				}
 				if s := e.SinceLive; s != nil {

@@ -29,6 +29,7 @@ type Gateway struct {
 	Empty   bool    // no keys, no calls, no entries
 	NoLinks bool    // no servers
 	NoLab   bool    // no candidates
+	Refused bool    // a candidate did not go live at its time
 	Canary  float64 // percent of the keys that pay a candidate in live mode; set it before the start
 
 	mu    sync.Mutex

@@ -21,6 +21,7 @@ type sheet struct {
 	prices      map[string]pricing.Decimal
 	kb          map[string]pricing.Decimal // per KB of the answer
 	started     time.Time
+	faults      []string // of a draft
 }
 
 func liveSheet() *sheet {
@@ -89,12 +90,24 @@ func (g *Gateway) labAnswer(method string, u *url.URL, body []byte) (any, error)
 		return g.labSheets(), nil
 	case "GET /admin/shadow":
 		return g.labStatus(), nil
+	case "POST /admin/shadow/drop", "POST /admin/shadow/validate":
+		for i, s := range g.lab {
+			if s.name == in.Name && u.Path == "/admin/shadow/drop" {
+				g.lab = slices.Delete(g.lab, i, i+1)
+				break
+			}
+			if s.name == in.Name {
+				s.state = shadow.Validated
+			}
+		}
+		return map[string]string{"name": in.Name}, nil
 	case "POST /admin/shadow":
 		s, err := g.sheet(tried{in.From, in.Set})
 		if err != nil {
 			return nil, err
 		}
 		s.name, s.state = in.Name, shadow.Validated
+		g.lab = slices.DeleteFunc(g.lab, func(was *sheet) bool { return was.name == in.Name })
 		g.lab = append(g.lab, s)
 		return map[string]string{"name": in.Name}, nil
 	case "POST /admin/shadow/start", "POST /admin/shadow/stop", "POST /admin/shadow/promote", "POST /admin/shadow/rollback":
@@ -136,6 +149,10 @@ func (g *Gateway) labSheets() api.LabSheets {
 		if s.state == shadow.Stopped || g.NoLab && s.name != "live" {
 			continue
 		}
+		if s.faults != nil {
+			out.Sheets = append(out.Sheets, api.LabSheet{Name: s.name, State: s.state, Faults: s.faults})
+			continue
+		}
 		row := api.LabSheet{Name: s.name, State: s.state, Hash: fmt.Sprint(s.name, s.prices), Tools: map[string]api.LabPrice{}}
 		for tool, p := range s.prices {
 			row.Tools[tool] = api.LabPrice{PerCall: p.String(), PerKBOut: s.kb[tool].String()}
@@ -153,6 +170,11 @@ func (g *Gateway) labStatus() any {
 		e := shadow.Status{Experiment: shadow.Experiment{Name: s.name, State: s.state}, Coverage: 1}
 		if !s.started.IsZero() {
 			e.Started = &s.started
+		}
+		if g.Refused && s.name == "pro-tier" {
+			at := g.Now().Add(-3 * time.Hour)
+			e.State = shadow.IsReviewed
+			e.Refused = &shadow.Refused{At: at, Asked: at, Why: "guardrails stand against it: newlyDeniedAttempts is 0.031 (limit 0.01)"}
 		}
 		list = append(list, e)
 	}
@@ -319,4 +341,14 @@ func (g *Gateway) labLines() []shadow.Line {
 		out = append(out, l)
 	}
 	return out
+}
+
+// Drafts adds candidates that are not validated: one with mistakes, one without.
+func (g *Gateway) Drafts() {
+	wrong, right := &sheet{name: "by-result", state: shadow.IsDraft, faults: []string{`3:3: defaults.per_cal: there is no such field; did you mean "per_call"?`, `4:9: rules[0]: a rule needs a "price"`}}, liveSheet()
+	right.name, right.state = "flat-4", shadow.IsDraft
+	for tool := range right.prices {
+		right.prices[tool] = 4 * pricing.One
+	}
+	g.lab = append(g.lab, wrong, right)
 }
