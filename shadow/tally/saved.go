@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/store/field"
 	"paygate/store/journal"
 )
 
@@ -14,7 +15,7 @@ var errKeys = errors.New("damaged tallies of keys")
 // saveKeys writes some keys.
 func saveKeys(keys []*Key) []byte {
 	w := fields{b: make([]byte, 0, 96*len(keys))}
-	w.int(int64(len(keys)))
+	w.count(len(keys))
 	for _, k := range keys {
 		w.key(k)
 	}
@@ -25,7 +26,8 @@ func saveKeys(keys []*Key) []byte {
 type fields struct{ b []byte }
 
 func (w *fields) int(n int64)               { w.b = binary.AppendVarint(w.b, n) }
-func (w *fields) text(s string)             { w.int(int64(len(s))); w.b = append(w.b, s...) }
+func (w *fields) count(n int)               { w.b = binary.AppendUvarint(w.b, uint64(n)) }
+func (w *fields) text(s string)             { w.count(len(s)); w.b = append(w.b, s...) }
 func (w *fields) pair(p [2]pricing.Credits) { w.int(int64(p[0])); w.int(int64(p[1])) }
 func (w *fields) time(t time.Time)          { w.int(t.UnixMilli()) }
 func (w *fields) whether(is bool) (same bool) {
@@ -55,17 +57,17 @@ func (w *fields) key(k *Key) {
 	for _, t := range [...]*time.Time{k.FirstDenied, k.FirstDeniedLive, k.Stopped} {
 		w.maybe(t)
 	}
-	w.int(int64(len(k.Hours)))
+	w.count(len(k.Hours))
 	for _, h := range k.Hours {
 		w.int(h.Hour)
 		w.int(int64(h.Denied))
 	}
-	w.int(int64(len(k.Days)))
+	w.count(len(k.Days))
 	for _, d := range k.Days {
 		w.int(d.Day)
 		w.pair(d.Paid)
 	}
-	w.int(int64(len(k.Tools)))
+	w.count(len(k.Tools))
 	for _, t := range k.Tools {
 		w.text(t.Tool)
 		w.int(int64(t.Credits))
@@ -81,51 +83,31 @@ func (w *fields) key(k *Key) {
 
 // loadKeys reads what saveKeys has written.
 func loadKeys(raw []byte, see func(*Key)) error {
-	r := fieldReader{b: raw, words: map[string]string{}}
-	for range r.count() {
+	r := keyReader{Reader: field.Read(raw), words: map[string]string{}}
+	for range r.Count() {
 		k := r.key()
-		if r.bad {
+		if r.Err() != nil {
 			break
 		}
 		see(k)
 	}
-	if r.bad || len(r.b) > 0 {
+	if r.Err() != nil || r.Left() > 0 {
 		return errKeys
 	}
 	return nil
 }
 
-// fieldReader takes fields back; once bad, always bad.
-type fieldReader struct {
-	b     []byte
-	bad   bool
+// keyReader takes keys back.
+type keyReader struct {
+	field.Reader
 	words map[string]string // that come again and again
 }
 
-func (r *fieldReader) int() int64 {
-	n, used := binary.Varint(r.b)
-	if used <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[used:]
-	return n
-}
+func (r *keyReader) int() int      { return int(r.Int()) }
+func (r *keyReader) whether() bool { return r.Int() != 0 }
 
-// count is a number of things, each of which takes at least a byte.
-func (r *fieldReader) count() int {
-	n := r.int()
-	if n < 0 || n > int64(len(r.b)) {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	return int(n)
-}
-
-func (r *fieldReader) text() string {
-	n := r.count()
-	raw := r.b[:n]
-	r.b = r.b[n:]
+func (r *keyReader) text() string {
+	raw := r.Bytes()
 	if s, ok := r.words[string(raw)]; ok {
 		return s
 	}
@@ -136,35 +118,35 @@ func (r *fieldReader) text() string {
 	return s
 }
 
-func (r *fieldReader) credits() pricing.Credits { return pricing.Credits(r.int()) }
-func (r *fieldReader) pair() [2]pricing.Credits {
+func (r *keyReader) credits() pricing.Credits { return pricing.Credits(r.Int()) }
+func (r *keyReader) pair() [2]pricing.Credits {
 	return [2]pricing.Credits{r.credits(), r.credits()}
 }
-func (r *fieldReader) time() time.Time { return journal.TimeOf(r.int()) }
+func (r *keyReader) time() time.Time { return journal.TimeOf(r.Int()) }
 
-func (r *fieldReader) maybe() *time.Time {
-	if r.int() == 0 {
+func (r *keyReader) maybe() *time.Time {
+	if !r.whether() {
 		return nil
 	}
 	t := r.time()
 	return &t
 }
 
-func (r *fieldReader) key() *Key {
+func (r *keyReader) key() *Key {
 	k := &Key{Key: r.text(), Tenant: r.text(), Plan: r.text(), Reason: r.text(), Run: r.text(), Paid: r.pair(),
-		Admitted: int(r.int()), Denied: int(r.int()), Newly: int(r.int()), Imputed: r.credits(), First: r.time(),
+		Admitted: r.int(), Denied: r.int(), Newly: r.int(), Imputed: r.credits(), First: r.time(),
 		FirstDenied: r.maybe(), FirstDeniedLive: r.maybe(), Stopped: r.maybe()}
-	for range r.count() {
-		k.Hours = append(k.Hours, HourCount{r.int(), int(r.int())})
+	for range r.Count() {
+		k.Hours = append(k.Hours, HourCount{r.Int(), r.int()})
 	}
-	for range r.count() {
-		k.Days = append(k.Days, DaySpend{r.int(), r.pair()})
+	for range r.Count() {
+		k.Days = append(k.Days, DaySpend{r.Int(), r.pair()})
 	}
-	for range r.count() {
+	for range r.Count() {
 		k.Tools = append(k.Tools, ToolChange{r.text(), r.credits()})
 	}
-	if r.int() != 0 {
-		k.Current = &Run{Calls: int(r.int()), Broken: [2]bool{r.int() != 0, r.int() != 0}, Paid: r.pair(), Last: r.time()}
+	if r.whether() {
+		k.Current = &Run{Calls: r.int(), Broken: [2]bool{r.whether(), r.whether()}, Paid: r.pair(), Last: r.time()}
 	}
 	return k
 }

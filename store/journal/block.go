@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"paygate/store/field"
 )
 
 // Hash chains the blocks: each carries the hash of the one before.
@@ -122,12 +124,12 @@ func (b *Block) decode(r *reader, raw []byte) error {
 		return err
 	}
 	r.dictionary()
-	if r.err != nil {
-		return r.err
+	if r.Err() != nil {
+		return r.Err()
 	}
-	n := r.count()
+	n := r.Count()
 	if uint64(n) > b.Last-b.First+1 {
-		return fmt.Errorf("block %d: %w: %d acts for %d numbers", b.First, errDamaged, n, b.Last-b.First+1)
+		return fmt.Errorf("block %d: %w: %d acts for %d numbers", b.First, field.ErrDamaged, n, b.Last-b.First+1)
 	}
 	clear(b.Acts)
 	b.Acts = slices.Grow(b.Acts[:0], int(b.Last-b.First+1))[:b.Last-b.First+1]
@@ -138,7 +140,7 @@ func (b *Block) decode(r *reader, raw []byte) error {
 	}
 	for i, a := range b.Acts {
 		if a.Event == nil && a.Admit == nil {
-			return fmt.Errorf("block %d: %w: nothing at %d", b.First, errDamaged, b.First+uint64(i))
+			return fmt.Errorf("block %d: %w: nothing at %d", b.First, field.ErrDamaged, b.First+uint64(i))
 		}
 	}
 	return nil
@@ -155,34 +157,31 @@ func Link(raw []byte) (first, last uint64, prev Hash, err error) {
 // are relative to.
 func (b *Block) header(r *reader, raw []byte) (base int64, err error) {
 	if len(raw) == 0 || raw[0] != version {
-		return 0, fmt.Errorf("%w: not a block of version %d", errDamaged, version)
+		return 0, fmt.Errorf("%w: not a block of version %d", field.ErrDamaged, version)
 	}
-	r.b = raw[1:]
-	b.First = r.uint()
-	b.Last = b.First + r.uint()
-	base = r.int()
-	if len(r.b) < len(b.Prev) {
-		r.fail("hash")
-	}
-	r.b = r.b[copy(b.Prev[:], r.b):]
+	r.Reader = field.Read(raw[1:])
+	b.First = r.Uint()
+	b.Last = b.First + r.Uint()
+	base = r.Int()
+	copy(b.Prev[:], r.Take(len(b.Prev), "hash"))
 	const most = 1 << 24 // acts in a block; far above any queue
-	if r.err == nil && (b.Last < b.First || b.Last-b.First >= most || b.Last-b.First > 2*uint64(len(raw))) {
-		r.fail("numbers")
+	if r.Err() == nil && (b.Last < b.First || b.Last-b.First >= most || b.Last-b.First > 2*uint64(len(raw))) {
+		r.Fail("numbers")
 	}
-	return base, r.err
+	return base, r.Err()
 }
 
 // act reads one record into its place, and the admission of a call that ended
 // in the same block into the place of that.
 func (b *Block) act(r *reader, base int64) error {
-	kind, offset, body := r.byte(), r.uint(), r.bytes()
-	if r.err != nil {
-		return r.err
+	kind, offset, body := r.Byte(), r.Uint(), r.Bytes()
+	if r.Err() != nil {
+		return r.Err()
 	}
 	if offset >= uint64(len(b.Acts)) {
-		return fmt.Errorf("%w: act beyond the block", errDamaged)
+		return fmt.Errorf("%w: act beyond the block", field.ErrDamaged)
 	}
-	in := &reader{b: body, words: r.words, slabs: r.slabs}
+	in := &reader{Reader: field.Read(body), words: r.words, slabs: r.slabs}
 	var a Act
 	switch kind {
 	case actOpen:
@@ -191,20 +190,20 @@ func (b *Block) act(r *reader, base int64) error {
 	case actCall:
 		c := in.call(b.First, base, false)
 		a.Event = &in.slabs.events.some(1)[0]
-		*a.Event = Event{At: TimeOf(in.int() + base), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
+		*a.Event = Event{At: TimeOf(in.Int() + base), Type: TypeCall, Subject: c.Key, Call: c, Seq: b.First + offset}
 		in.later(c)
 		b.admission(c)
 	case actEvent:
 		a.Event = in.event(base)
 		a.Event.Seq = b.First + offset
 	default:
-		return fmt.Errorf("%w: act of kind %d", errDamaged, kind)
+		return fmt.Errorf("%w: act of kind %d", field.ErrDamaged, kind)
 	}
-	if in.err == nil && taken(b.Acts[offset]) {
-		in.fail("two acts under one number")
+	if in.Err() == nil && taken(b.Acts[offset]) {
+		in.Fail("two acts under one number")
 	}
 	b.Acts[offset] = a
-	return in.err
+	return in.Err()
 }
 
 // admission puts the admission of an ended call where it happened, if that was

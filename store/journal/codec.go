@@ -53,23 +53,16 @@ func (w *writer) callID(id string) {
 }
 
 func (r *reader) callID() string {
-	if len(r.b) < 1 {
-		r.fail("call id")
-		return ""
+	if r.Byte() != 1 {
+		return r.Text()
 	}
-	packed := r.b[0] == 1
-	r.b = r.b[1:]
-	if !packed {
-		return r.text()
-	}
-	if len(r.b) < 8 {
-		r.fail("call id")
+	packed := r.Take(8, "call id")
+	if packed == nil {
 		return ""
 	}
 	var id [len(callPrefix) + 16]byte
 	copy(id[:], callPrefix)
-	hex.Encode(id[len(callPrefix):], r.b[:8])
-	r.b = r.b[8:]
+	hex.Encode(id[len(callPrefix):], packed)
 	return r.slabs.id(id[:])
 }
 
@@ -200,7 +193,7 @@ func (r *reader) call(first uint64, base int64, stays bool) *Call {
 	} else {
 		c = &r.slabs.calls.some(1)[0]
 	}
-	flags := r.uint()
+	flags := r.Uint()
 	c.ID = r.callID()
 	if c.Key, c.Payer = r.ownPayer(); flags&ownPayer == 0 {
 		c.Payer = r.word()
@@ -210,16 +203,16 @@ func (r *reader) call(first uint64, base int64, stays bool) *Call {
 	c.Sheet = r.word()
 	c.Class = r.word()
 	c.IP = r.word()
-	c.Outcome = pricing.Outcome(r.byte())
-	c.AdmitSeq = first + uint64(r.int())
-	c.SettleSeq = first + uint64(r.int())
-	c.At = TimeOf(r.int() + base)
-	c.Took = time.Duration(r.uint()) * time.Microsecond
-	c.Gate = time.Duration(r.uint()) * time.Microsecond
-	c.In = int64(r.uint())
-	c.Out = int64(r.uint())
+	c.Outcome = pricing.Outcome(r.Byte())
+	c.AdmitSeq = first + uint64(r.Int())
+	c.SettleSeq = first + uint64(r.Int())
+	c.At = TimeOf(r.Int() + base)
+	c.Took = time.Duration(r.Uint()) * time.Microsecond
+	c.Gate = time.Duration(r.Uint()) * time.Microsecond
+	c.In = int64(r.Uint())
+	c.Out = int64(r.Uint())
 	for _, n := range [...]*pricing.Credits{&c.Quote, &c.Charged, &c.Shortfall, &c.Surcharge, &c.Would} {
-		*n = pricing.Credits(r.uint())
+		*n = pricing.Credits(r.Uint())
 	}
 	c.Together = flags&isTogether != 0
 	c.Cached, c.Repeated, c.Observed = flags&isCached != 0, flags&isRepeated != 0, flags&isObserved != 0
@@ -244,7 +237,7 @@ func (r *reader) parts(c *Call, flags uint64) {
 		c.Run = r.word()
 	}
 	if flags&hasUnits != 0 {
-		c.Units, c.Cost = pricing.Credits(r.int()), pricing.Credits(r.int())
+		c.Units, c.Cost = pricing.Credits(r.Int()), pricing.Credits(r.Int())
 	}
 	if flags&hasLimits != 0 {
 		c.Limits = r.limits(Account(c.Payer))
@@ -253,35 +246,25 @@ func (r *reader) parts(c *Call, flags uint64) {
 		c.Findings, c.Reasons = r.list(), r.list()
 	}
 	if flags&hasBatch != 0 {
-		c.BatchN, c.BatchI = int(r.uint()), int(r.uint())
+		c.BatchN, c.BatchI = int(r.Uint()), int(r.Uint())
 	}
 	if flags&hasDeltas != 0 {
 		var n [pricing.Slots]int64
 		for i := range n {
-			n[i] = r.int()
+			n[i] = r.Int()
 		}
 		c.Deltas = pricing.DeltasOf(n)
 	}
 	if flags&hasError != 0 {
-		c.Error = r.text()
+		c.Error = r.Text()
 	}
 	if flags&hasRef != 0 {
-		c.Ref = r.text()
+		c.Ref = r.Text()
 	}
-}
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail("byte")
-		return 0
-	}
-	b := r.b[0]
-	r.b = r.b[1:]
-	return b
 }
 
 func (r *reader) list() []string {
-	n := r.count()
+	n := r.Count()
 	if n == 0 {
 		return nil
 	}
@@ -293,18 +276,18 @@ func (r *reader) list() []string {
 }
 
 func (r *reader) limits(payer Account) []Limit {
-	out := r.slabs.limits.some(r.count())
+	out := r.slabs.limits.some(r.Count())
 	for i := range out {
-		kind := Kind(r.byte())
+		kind := Kind(r.Byte())
 		if kind >= Kinds {
-			r.fail("kind of limit")
+			r.Fail("kind of limit")
 			return nil
 		}
 		owner := Account(r.word())
 		if owner == "" {
 			owner = payer
 		}
-		out[i] = Limit{Kind: kind, Owner: owner, Max: int64(r.uint()), Window: time.Duration(r.uint()) * time.Millisecond}
+		out[i] = Limit{Kind: kind, Owner: owner, Max: int64(r.Uint()), Window: time.Duration(r.Uint()) * time.Millisecond}
 	}
 	return out
 }
@@ -353,34 +336,31 @@ func (w *writer) records(records []Record) {
 }
 
 func (r *reader) records() []Record {
-	if len(r.b) == 0 {
+	if r.Left() == 0 {
 		return nil
 	}
-	out := make([]Record, r.count())
+	out := make([]Record, r.Count())
 	for i := range out {
-		out[i].Table, out[i].ID = r.word(), r.text()
-		if len(r.b) < len(out[i].Was)+len(out[i].Is) {
-			r.fail("digests of a record")
-			return nil
-		}
-		r.b = r.b[copy(out[i].Was[:], r.b):]
-		r.b = r.b[copy(out[i].Is[:], r.b):]
+		out[i].Table, out[i].ID = r.word(), r.Text()
+		const what = "digests of a record"
+		copy(out[i].Was[:], r.Take(len(out[i].Was), what))
+		copy(out[i].Is[:], r.Take(len(out[i].Is), what))
 	}
 	return out
 }
 
 func (r *reader) event(base int64) *Event {
-	e := &Event{At: TimeOf(r.int() + base), Type: r.word(), Actor: r.word(), Subject: r.word()}
-	if n := r.count(); n > 0 {
+	e := &Event{At: TimeOf(r.Int() + base), Type: r.word(), Actor: r.word(), Subject: r.word()}
+	if n := r.Count(); n > 0 {
 		e.Posts = make([]Entry, n)
 		for i := range e.Posts {
-			e.Posts[i] = Entry{ID: r.text(), From: Account(r.word()), To: Account(r.word()), Amount: pricing.Credits(r.uint()), Kind: r.word(), Ref: r.text()}
+			e.Posts[i] = Entry{ID: r.Text(), From: Account(r.word()), To: Account(r.word()), Amount: pricing.Credits(r.Uint()), Kind: r.word(), Ref: r.Text()}
 		}
 	}
-	if r.byte() == 1 {
-		e.Hold = &Hold{ID: r.text(), Key: r.word(), Credits: pricing.Credits(r.uint()), Made: TimeOf(r.int()), Until: TimeOf(r.int()), Memo: r.text()}
+	if r.Byte() == 1 {
+		e.Hold = &Hold{ID: r.Text(), Key: r.word(), Credits: pricing.Credits(r.Uint()), Made: TimeOf(r.Int()), Until: TimeOf(r.Int()), Memo: r.Text()}
 	}
-	if data := r.bytes(); len(data) > 0 {
+	if data := r.Bytes(); len(data) > 0 {
 		e.Data = json.RawMessage(slices.Clone(data))
 	}
 	e.Records = r.records()

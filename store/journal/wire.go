@@ -2,14 +2,11 @@ package journal
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
 	"time"
-)
 
-// errDamaged is wrapped by every decoding error.
-var errDamaged = errors.New("damaged")
+	"paygate/store/field"
+)
 
 // writer appends compact fields; strings go through the block's dictionary.
 type writer struct {
@@ -46,8 +43,8 @@ func (w *writer) later(c *Call) {
 }
 
 func (r *reader) later(c *Call) {
-	if len(r.b) > 0 && c.Repeated {
-		c.RepeatedAfter = time.Duration(r.uint()) * time.Millisecond
+	if r.Left() > 0 && c.Repeated {
+		c.RepeatedAfter = time.Duration(r.Uint()) * time.Millisecond
 	}
 }
 
@@ -59,22 +56,20 @@ func (w *writer) pairs(m map[string]string) {
 	}
 }
 
-// reader takes fields back. Its first error sticks and every later field is
-// zero, so that callers look once.
+// reader takes back what a writer has written.
 type reader struct {
-	b     []byte
+	field.Reader
 	words []string
-	err   error
 	slabs *slabs   // of the block
 	known *Decoder // of many blocks; nil: each is alone
 }
 
 // ownPayer reads a key's word and gives it with its own account.
 func (r *reader) ownPayer() (key, payer string) {
-	n := r.uint()
+	n := r.Uint()
 	if n == 0 || n > uint64(len(r.words)) {
 		if n > 0 {
-			r.fail("word")
+			r.Fail("word")
 		}
 		return "", string(KeyAccount(""))
 	}
@@ -86,80 +81,33 @@ func (r *reader) ownPayer() (key, payer string) {
 	return key, payer
 }
 
-func (r *reader) fail(what string) {
-	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s", errDamaged, what)
-	}
-	r.b = nil
-}
-
-func (r *reader) uint() uint64 {
-	n, used := binary.Uvarint(r.b)
-	if used <= 0 {
-		r.fail("number")
-		return 0
-	}
-	r.b = r.b[used:]
-	return n
-}
-
-func (r *reader) int() int64 {
-	n, used := binary.Varint(r.b)
-	if used <= 0 {
-		r.fail("number")
-		return 0
-	}
-	r.b = r.b[used:]
-	return n
-}
-
 // dictionary reads the words of the block.
 func (r *reader) dictionary() {
-	r.words = r.slabs.dictionary(r.count())
+	r.words = r.slabs.dictionary(r.Count())
 	for i := range r.words {
 		if r.known == nil {
-			r.words[i] = r.text()
+			r.words[i] = r.Text()
 			continue
 		}
-		w := r.known.word(r.bytes())
+		w := r.known.word(r.Bytes())
 		r.words[i], r.slabs.payers[i] = w.text, w.payer
 	}
 }
 
-// count reads how many items follow; each takes at least a byte, so a number
-// that cannot be true is caught before anything is allocated.
-func (r *reader) count() int {
-	n := r.uint()
-	if n > uint64(len(r.b)) {
-		r.fail("count")
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) bytes() []byte {
-	n := r.count()
-	p := r.b[:n:n]
-	r.b = r.b[n:]
-	return p
-}
-
-func (r *reader) text() string { return string(r.bytes()) }
-
 func (r *reader) word() string {
-	n := r.uint()
+	n := r.Uint()
 	if n == 0 {
 		return ""
 	}
 	if n > uint64(len(r.words)) {
-		r.fail("word")
+		r.Fail("word")
 		return ""
 	}
 	return r.words[n-1]
 }
 
 func (r *reader) pairs() map[string]string {
-	n := r.count()
+	n := r.Count()
 	if n == 0 {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paygate/pricing"
+	"paygate/store/field"
 	"paygate/store/journal"
 )
 
@@ -116,11 +117,11 @@ func (w *window) append(b []byte, slots []int64) []byte {
 
 // load reads a cell into the state.
 func (s *State) load(n int, raw []byte) error {
-	r := &cellReader{b: raw}
-	seq := r.uint()
+	r := &cellReader{field.Read(raw)}
+	seq := r.Uint()
 	for {
-		i := r.uint()
-		if r.bad || i > perCell {
+		i := r.Uint()
+		if r.Err() != nil || i > perCell {
 			return fmt.Errorf("%w %d", errCell, n)
 		}
 		if i == 0 {
@@ -147,60 +148,26 @@ func (s *State) findGaps() {
 	}
 }
 
-// cellReader takes fields back; once bad, always bad.
-type cellReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *cellReader) uint() uint64 {
-	n, used := binary.Uvarint(r.b)
-	if used <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[used:]
-	return n
-}
-
-func (r *cellReader) int() int64 {
-	n, used := binary.Varint(r.b)
-	if used <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[used:]
-	return n
-}
-
-func (r *cellReader) text() string {
-	n := r.uint()
-	if n > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
-		return ""
-	}
-	t := string(r.b[:n])
-	r.b = r.b[n:]
-	return t
-}
+// cellReader takes owners back.
+type cellReader struct{ field.Reader }
 
 func (r *cellReader) owner() *owner {
-	o := &owner{account: journal.Account(r.text())}
-	o.posted = pricing.Credits(r.int())
+	o := &owner{account: journal.Account(r.Text())}
+	o.posted = pricing.Credits(r.Int())
 	for _, k := range meterKinds {
-		o.meters[k].period = int32(r.int())
-		o.meters[k].used = r.int()
+		o.meters[k].period = int32(r.Int())
+		o.meters[k].used = r.Int()
 	}
-	o.spent, o.calls, o.last = pricing.Credits(r.int()), r.int(), r.int()
+	o.spent, o.calls, o.last = pricing.Credits(r.Int()), r.Int(), r.Int()
 	var counters [pricing.Slots]int64
-	for range min(r.uint(), pricing.Slots) {
-		if i := r.uint(); i < pricing.Slots {
-			counters[i] = r.int()
+	for range min(r.Uint(), pricing.Slots) {
+		if i := r.Uint(); i < pricing.Slots {
+			counters[i] = r.Int()
 		}
 	}
 	o.usage = pricing.UsageOf(counters)
-	for range r.uint() {
-		if r.bad {
+	for range r.Uint() {
+		if r.Err() != nil {
 			break
 		}
 		r.window(o)
@@ -209,11 +176,11 @@ func (r *cellReader) owner() *owner {
 }
 
 func (r *cellReader) window(o *owner) {
-	tool := r.text()
-	w := o.rate(tool, time.Duration(r.int())*time.Millisecond)
+	tool := r.Text()
+	w := o.rate(tool, time.Duration(r.Int())*time.Millisecond)
 	before := int64(0)
-	for n := r.uint(); n > 0 && !r.bad; n-- {
-		before += r.int()
+	for n := r.Uint(); n > 0 && r.Err() == nil; n-- {
+		before += r.Int()
 		w.slots = append(w.slots, before)
 	}
 }

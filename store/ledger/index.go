@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"paygate/store"
+	"paygate/store/field"
 	"paygate/store/journal"
 )
 
@@ -106,12 +107,12 @@ func (x *indexScan) below(s *store.Snapshot) error {
 
 // indexed is what one index record says of one owner.
 func indexed(raw []byte, owner int) []uint64 {
-	r := &cellReader{b: raw}
+	r := field.Read(raw)
 	var blocks []uint64
-	for len(r.b) > 0 && !r.bad {
-		who, n, at := r.uint(), r.uint(), uint64(0)
-		for ; n > 0 && !r.bad; n-- {
-			if at += r.uint(); who == uint64(owner) {
+	for r.Left() > 0 && r.Err() == nil {
+		who, n, at := r.Uint(), r.Uint(), uint64(0)
+		for ; n > 0 && r.Err() == nil; n-- {
+			if at += r.Uint(); who == uint64(owner) {
 				blocks = append(blocks, at)
 			}
 		}
