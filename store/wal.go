@@ -25,8 +25,8 @@ import (
 const (
 	segmentSize    = 2 << 20
 	segments       = 2
-	checkpointSize = 256 << 10 // so much waits before it goes into the database
-	block          = 4096      // records begin at multiples of it, so that they can be written past the system's cache
+	checkpointSize = 1 << 20 // so much of a segment waits before it goes into the database
+	block          = 4096    // records begin at multiples of it, so that they can be written past the system's cache
 )
 
 // walMark is the key, in bucket meta, of the last record that the database has.
@@ -71,12 +71,12 @@ type wal struct {
 type waiting struct {
 	records [][]byte          // payloads
 	values  map[string][]byte // bucket, 0, key → value; nil: deleted
-	size    int
+	size    int64             // of the room that they take
 }
 
 func (w *waiting) add(r *record) {
 	w.records = append(w.records, r.payload())
-	w.size += len(r.raw)
+	w.size += whole(len(r.raw))
 	if w.values == nil {
 		w.values = map[string][]byte{}
 	}

@@ -18,15 +18,19 @@ func (b *Book) Wait(ctx context.Context, seq uint64) error {
 	if err != nil || waits == nil {
 		return err
 	}
-	select {
-	case <-waits.done:
-		if waits.err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, waits.err)
+	if given := ctx.Done(); given == nil { // as a call's end waits: it costs less than a choice
+		<-waits.done
+	} else {
+		select {
+		case <-waits.done:
+		case <-given:
+			return ctx.Err()
 		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if waits.err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, waits.err)
+	}
+	return nil
 }
 
 // waitsFor is the commit that a ticket's number is part of; nil when it is on
