@@ -2,18 +2,19 @@ package server_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // The test that matters most: the same client does the same things to the same
@@ -25,8 +26,9 @@ type sameness struct {
 	plan   string // of testdata/clients/plans
 	lines  []string
 	direct reach
-	config map[string]any // the gateway's
-	again  bool           // the server says the same several times, as often as it likes
+	config map[string]any   // the gateway's
+	again  bool             // the server says the same several times, as often as it likes
+	fresh  func(*testing.T) // puts back what the server has changed; nil: nothing
 }
 
 func TestAClientSeesNoDifferenceButThePrices(t *testing.T) {
@@ -40,14 +42,15 @@ func TestAClientSeesNoDifferenceButThePrices(t *testing.T) {
 }
 
 func everyServer(t *testing.T) map[string]sameness {
-	files := someFiles(t)
+	files := t.TempDir()
+	someFiles(t, files)
 	stdio := func(command string, args ...string) (reach, map[string]any) {
 		return reach{Command: command, Args: args, Cwd: files}, map[string]any{"serverCommand": command, "serverArgs": append([]string{}, args...), "cwd": files}
 	}
 	all := map[string]sameness{}
 	add := func(plan, lines, command string, args ...string) {
 		direct, config := stdio(command, args...)
-		all[plan+" over stdio"] = sameness{plan: plan, lines: strings.Fields(lines), direct: direct, config: config}
+		all[plan+" over stdio"] = sameness{plan: plan, lines: strings.Fields(lines), direct: direct, config: config, fresh: func(t *testing.T) { someFiles(t, files) }}
 	}
 	add("everything", "v1 v2 v2auto", npm(t, "mcp-server-everything"))
 	add("filesystem", "v2", npm(t, "mcp-server-filesystem"), ".")
@@ -56,9 +59,14 @@ func everyServer(t *testing.T) map[string]sameness {
 	add("conformance", "v1 v2auto", fromGoSDK(t, "conformance/everything-server"))
 
 	direct, config := stdio(npm(t, "mcp-server-memory"))
-	direct.Env = map[string]string{"MEMORY_FILE_PATH": filepath.Join(t.TempDir(), "memory.json")}
-	config["env"] = map[string]string{"MEMORY_FILE_PATH": filepath.Join(t.TempDir(), "memory.json")}
-	all["memory over stdio"] = sameness{plan: "memory", lines: []string{"v1"}, direct: direct, config: config}
+	here, there := filepath.Join(t.TempDir(), "memory.json"), filepath.Join(t.TempDir(), "memory.json")
+	direct.Env = map[string]string{"MEMORY_FILE_PATH": here}
+	config["env"] = map[string]string{"MEMORY_FILE_PATH": there}
+	all["memory over stdio"] = sameness{plan: "memory", lines: []string{"v1"}, direct: direct, config: config, fresh: func(t *testing.T) {
+		if err := errors.Join(os.Remove(here), os.Remove(there)); err != nil {
+			t.Fatal(err)
+		}
+	}}
 
 	for _, r := range []struct {
 		name, plan, line, port, command string
@@ -74,9 +82,17 @@ func everyServer(t *testing.T) map[string]sameness {
 	return all
 }
 
-// someFiles is a folder to be served.
-func someFiles(t *testing.T) string {
-	dir := t.TempDir()
+// someFiles fills a folder to be served, and nothing else is in it then.
+func someFiles(t *testing.T, dir string) {
+	old, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range old {
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for name, text := range map[string]string{"ünï 研究 🙂.txt": "研究 🙂\r\nzwei\n\u2028", "big.txt": strings.Repeat("0123456789abcdé\n", 700_000/17), "dot.png": "\x89PNG\x00\xff", "sub/empty.txt": "", "written.txt": ""} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -86,16 +102,50 @@ func someFiles(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
-// compare lets all lines of the SDK work at once: most of the time they wait.
+// compare lets a client work directly and through the gateway. What differs
+// counts when it is there a second time, and when two clients without a gateway
+// see the same there: servers do some things now so and now so.
 func (s sameness) compare(t *testing.T) {
 	s.config["isolation"] = ""
 	if s.config["env"] == nil {
 		s.config["env"] = ""
 	}
 	g := start(t, s.config)
+	defer func() {
+		if t.Failed() {
+			t.Logf("%s", g.log.String())
+		}
+	}()
+	first := s.sides(t, g)
+	for i := range first {
+		first[i].differ = differing(first[i].direct, first[i].through)
+	}
+	if !slices.ContainsFunc(first, func(b both) bool { return len(b.differ) > 0 }) {
+		return
+	}
+	if s.fresh != nil {
+		s.fresh(t)
+	}
+	for i, second := range s.sides(t, g) {
+		one := first[i]
+		own, again := differing(one.direct, second.direct), differing(second.direct, second.through)
+		for path, what := range one.differ {
+			if _, theirs := own[path]; !theirs && again[path] != "" {
+				t.Errorf("%s: %s: %s", s.lines[i], path, what)
+				continue
+			}
+			t.Logf("%s: a difference of the server's own: %s: %s", s.lines[i], path, what)
+		}
+	}
+}
+
+// both are what the clients of one line of the SDK saw.
+type both struct{ direct, through, differ map[string]string }
+
+// sides lets all lines of the SDK work at once: most of the time they wait.
+func (s sameness) sides(t *testing.T, g *gateway) []both {
 	keys := make([]key, len(s.lines))
 	direct, through := make([]transcript, len(s.lines)), make([]transcript, len(s.lines))
 	var all sync.WaitGroup
@@ -107,21 +157,56 @@ func (s sameness) compare(t *testing.T) {
 		})
 	}
 	all.Wait()
-	defer func() {
-		if t.Failed() {
-			t.Logf("%s", g.log.String())
-		}
-	}()
+	out := make([]both, len(s.lines))
 	for i, line := range s.lines {
 		if s.again {
 			direct[i].once()
 			through[i].once()
 		}
-		if diff := cmp.Diff(direct[i].of(line), through[i].of(line)); diff != "" {
-			t.Errorf("%s: - directly, + through the gateway:\n%s", line, diff)
-		}
+		out[i] = both{direct: direct[i].facts(line), through: through[i].facts(line)}
 		if spent := g.account(keys[i]); spent.Spent == 0 || spent.Held != 0 || through[i].prices == 0 || direct[i].prices != 0 {
 			t.Errorf("%s: %+v, %d prices seen through the gateway and %d directly", line, spent, through[i].prices, direct[i].prices)
+		}
+	}
+	return out
+}
+
+// differing are the places where two transcripts are not the same.
+func differing(direct, through map[string]string) map[string]string {
+	out := map[string]string{}
+	for path, was := range direct {
+		if is, ok := through[path]; !ok || is != was {
+			out[path] = fmt.Sprintf("directly %s, through the gateway %s", was, cmp.Or(is, "nothing"))
+		}
+	}
+	for path, is := range through {
+		if _, ok := direct[path]; !ok {
+			out[path] = "directly nothing, through the gateway " + is
+		}
+	}
+	return out
+}
+
+// A difference that is systematic is found, wherever it is; the order of what a
+// server says of its own accord is none.
+func TestDifferencesBetweenTranscriptsAreFound(t *testing.T) {
+	t.Parallel()
+	seen := func(text string) map[string]string {
+		var s transcript
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			t.Fatal(err)
+		}
+		s.settle()
+		return s.facts("v1")
+	}
+	const direct = `{"steps":[{"call":{"name":"a"},"gave":{"content":[{"type":"text","text":"hello"}],"list":[]}}],"answers":{"1":{"result":{"n":1,"none":null}}},"heard":{"notifications/message":[{"data":"x"},{"data":"y"},{"data":"y"}]}}`
+	if got := differing(seen(direct), seen(strings.Replace(direct, `{"data":"x"},{"data":"y"}`, `{"data":"y"},{"data":"x"}`, 1))); len(got) != 0 {
+		t.Errorf("another order: %v", got)
+	}
+	for was, is := range map[string]string{`"hello"`: `"hallo"`, `{"n":1,`: `{"n":"1",`, `,"none":null`: ``, `"list":[]`: `"list":{}`, `{"data":"x"},`: ``, `{"data":"y"},`: ``, `[{"type"`: `[{"type":"more"},{"type"`,
+		`notifications/message`: `notifications/other`} {
+		if got := differing(seen(direct), seen(strings.Replace(direct, was, is, 1))); len(got) == 0 {
+			t.Errorf("%s became %s, and nobody noticed", was, is)
 		}
 	}
 }

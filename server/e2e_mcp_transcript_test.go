@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -36,8 +37,6 @@ func (s *transcript) settle() {
 			s.Heard[method][i] = s.value(s.Heard[method][i])
 		}
 	}
-	// What a server logs of things that it does side by side comes in any order.
-	slices.SortFunc(s.Heard["notifications/message"], func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	s.afterCancel()
 }
 
@@ -118,6 +117,57 @@ func (s *transcript) of(line string) map[string]any {
 		return map[string]any{"steps": s.Steps}
 	}
 	return map[string]any{"steps": s.Steps, "answers": s.Answers, "heard": s.Heard}
+}
+
+// facts are a transcript's single values by where they stand, in what a line of
+// the SDK must find the same. What a server says of its own accord stands there
+// with how often it was said: the order is a matter of time.
+func (s *transcript) facts(line string) map[string]string {
+	out := map[string]string{}
+	for part, v := range s.of(line) {
+		heard, ok := v.(map[string][]any)
+		if !ok {
+			spread(out, part, v)
+			continue
+		}
+		said := map[string]int{}
+		for method, all := range heard {
+			for _, m := range all {
+				text, _ := json.Marshal(m) // it came as JSON
+				said[method+" "+string(text)]++
+			}
+		}
+		for what, n := range said {
+			out["heard/"+what] = fmt.Sprintf("%d times", n)
+		}
+	}
+	return out
+}
+
+func spread(out map[string]string, path string, v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name := range v {
+			spread(out, path+"/"+name, v[name])
+		}
+		if len(v) > 0 {
+			return
+		}
+	case []any:
+		for i := range v {
+			spread(out, fmt.Sprintf("%s/%d", path, i), v[i])
+		}
+		if len(v) > 0 {
+			return
+		}
+	case []map[string]any:
+		for i := range v {
+			spread(out, fmt.Sprintf("%s/%d", path, i), v[i])
+		}
+		return
+	}
+	text, _ := json.Marshal(v)
+	out[path] = string(text)
 }
 
 // once forgets how often and in which order the server's messages came: npm's
