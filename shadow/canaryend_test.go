@@ -123,3 +123,72 @@ func TestAStateIsKeptWhereScheduledPricesBegin(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A machine's clock that is set back neither makes prices go live early or
+// twice, nor hides a call from the make-good.
+func TestAClockThatIsSetBackDuringAPromotion(t *testing.T) {
+	t.Parallel()
+	c := newCanary(t)
+	must[*shadow.Promoted](t)(c.lab.Promote(ctx, shadow.Promotion{Name: "three", At: c.now().Add(time.Hour), Override: []string{"all"}}, "test"))
+	c.later(59 * time.Minute)
+	c.later(-2 * time.Hour)
+	c.hour(func(string) int { return 1 }, time.Millisecond, time.Millisecond)
+	if e := c.due(); e.State != shadow.Scheduled {
+		t.Fatalf("with the clock set back it is %s", e.State)
+	}
+	c.later(90 * time.Minute)
+	if e := c.due(); e.State != shadow.IsLive {
+		t.Fatalf("at its time it is %s", e.State)
+	}
+	c.later(-3 * time.Hour)
+	c.hour(func(string) int { return 2 }, time.Millisecond, time.Millisecond)
+	back := must[*shadow.RolledBackTo](t)(c.lab.Rollback(ctx, true, "test"))
+	if want := 2 * len(c.keys); int(back.Total) != want || len(back.Keys) != len(c.keys) {
+		t.Errorf("%d went back to %d keys, want %d", back.Total, len(back.Keys), want)
+	}
+	c.later(4 * time.Hour)
+	if e := c.due(); e.State != shadow.RolledBack || !e.MadeWhole || !e.Settled || int(e.MadeGood) != 2*len(c.keys) {
+		t.Errorf("%+v", e)
+	}
+	if must[bool](t)(c.lab.Due(ctx)) {
+		t.Error("something is due when all is settled")
+	}
+}
+
+// What superseded an experiment is rolled back: it is live again, and can be
+// rolled back in turn, each with what its own prices took.
+func TestWhatWasSupersededIsLiveAgain(t *testing.T) {
+	t.Parallel()
+	c := newCanary(t)
+	all := []string{"all"}
+	must[*shadow.Promoted](t)(c.lab.Promote(ctx, shadow.Promotion{Name: "three", Override: all}, "test"))
+	once := func(string) int { return 1 }
+	c.hour(once, time.Millisecond, time.Millisecond)
+	c.start(t, "nine", "defaults: {per_call: 9}")
+	must[*shadow.Promoted](t)(c.lab.Promote(ctx, shadow.Promotion{Name: "nine", Override: all}, "test"))
+	c.hour(once, time.Millisecond, time.Millisecond)
+	if _, err := c.lab.RollbackOf(ctx, "three", true, "test"); !errors.Is(err, shadow.ErrState) {
+		t.Errorf("a superseded one is rolled back: %v", err)
+	}
+	n := len(c.keys)
+	for range 2 { // the second time changes nothing
+		back := must[*shadow.RolledBackTo](t)(c.lab.RollbackOf(ctx, "nine", true, "test"))
+		if int(back.Total+back.Before) != 6*n || back.Name != "nine" {
+			t.Errorf("%+v", back)
+		}
+	}
+	if e := must[*shadow.Experiment](t)(c.lab.Experiment("three")); e.State != shadow.IsLive || e.Ended != nil || c.sheet.Tool("echo").PerCall != 3 {
+		t.Fatalf("%+v", e)
+	}
+	c.hour(once, time.Millisecond, time.Millisecond)
+	if s := must[[]shadow.Status](t)(c.lab.Status(ctx, "three"))[0].Since; s == nil || s.Attempts != n || int(s.Change) != n {
+		t.Errorf("since it is live again: %+v", s)
+	}
+	back := must[*shadow.RolledBackTo](t)(c.lab.RollbackOf(ctx, "three", true, "test"))
+	if int(back.Total) != 2*n || c.sheet.Tool("echo").PerCall != 2 {
+		t.Errorf("%+v", back)
+	}
+	if v := c.report(t, "three"); v.SelfDifference != 0 {
+		t.Errorf("%d decisions differ", v.SelfDifference)
+	}
+}
