@@ -91,6 +91,17 @@ func (m *made) whole(name string) {
 	})
 }
 
+// killIn asks for an act and kills the gateway so much later.
+func (m *made) killIn(wait time.Duration, act string, in any) {
+	m.t.Helper()
+	var asking sync.WaitGroup
+	asking.Go(func() { m.try("POST", "/admin/shadow/"+act, in, nil) })
+	<-time.After(wait)
+	m.kill()
+	asking.Wait()
+	m.run()
+}
+
 const dearer = "defaults: {per_call: 5}\nrules: [{match: {tool: env}, price: {per_call: 1}}]"
 
 // Kills while prices go live, while they come back and while credits go back
@@ -106,9 +117,7 @@ func TestAMakeGoodIsExactWhateverIsKilled(t *testing.T) {
 	m.candidate("dear", dearer)
 	m.spend(keys[0], "echo", 1, 2)
 	for wait := time.Millisecond; m.state("dear") != "live"; wait += wait {
-		go m.try("POST", "/admin/shadow/promote", map[string]any{"name": "dear", "override": []string{"all"}}, nil)
-		<-time.After(wait)
-		m.restart()
+		m.killIn(wait, "promote", map[string]any{"name": "dear", "override": []string{"all"}})
 		if got := m.state("dear"); got != "live" && got != "shadowing" {
 			t.Fatalf("a promotion that was killed leaves it %s", got)
 		}
@@ -121,9 +130,7 @@ func TestAMakeGoodIsExactWhateverIsKilled(t *testing.T) {
 	work.Wait()
 	m.spend(keys[5], "env", 3, 2) // cheaper: nothing goes back
 	for wait := 2 * time.Millisecond; m.state("dear") != "rolled_back"; wait += wait {
-		go m.try("POST", "/admin/shadow/rollback", map[string]any{"makeGood": true, "name": "dear"}, nil)
-		<-time.After(wait)
-		m.restart()
+		m.killIn(wait, "rollback", map[string]any{"makeGood": true, "name": "dear"})
 	}
 	m.spend(keys[2], "echo", 2, 2)
 	m.restart()
