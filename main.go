@@ -163,7 +163,6 @@ func (p *program) demo(ctx context.Context, w cli.Wrap, port string) error {
 	if err != nil {
 		return err
 	}
-	debug.SetMemoryLimit(demo.Memory)
 	show := demo.New(time.Now)
 	defer show.Wait()
 	return p.serve(ctx, gateway{Wrap: w, isDemo: true, now: show.Clock.Now,

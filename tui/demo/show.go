@@ -25,10 +25,6 @@ func New(now func() time.Time) *Show {
 	return &Show{Clock: NewClock(now, begun.Add(-History)), begun: begun}
 }
 
-// Memory is a limit for the process of a demo: two weeks of calls at once would
-// make the heap large, and it would stay so.
-const Memory = 56 << 20
-
 // Settings are the gateway's, by name; program is this one, which serves the
 // demo's tools too. It begins in shadow mode, and keeps its state in dir.
 func Settings(program, dir, port string) (map[string]string, error) {
