@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,8 @@ import (
 	"paygate/store/journal"
 	"paygate/store/ledger"
 	"paygate/store/sheets"
+	"paygate/testdata/books"
+	"paygate/testdata/clock"
 )
 
 // rig is a book with a lab over it, and a time that only the test moves.
@@ -25,8 +25,7 @@ type rig struct {
 	sheet *pricing.Sheet // live
 	dir   string
 
-	mu    sync.Mutex
-	at    time.Time
+	hands *clock.Hands
 	calls int
 }
 
@@ -38,17 +37,8 @@ type tester interface {
 
 var noon = time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC)
 
-func (r *rig) now() time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.at
-}
-
-func (r *rig) later(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.at = r.at.Add(d)
-}
+func (r *rig) now() time.Time        { return r.hands.Now() }
+func (r *rig) later(d time.Duration) { r.hands.Add(d) }
 
 func must[T any](t tester) func(T, error) T {
 	return func(v T, err error) T {
@@ -73,17 +63,9 @@ func newRig(t *testing.T, live *pricing.Sheet) *rig {
 
 func openRig(t tester, dir string, live *pricing.Sheet) *rig {
 	t.Helper()
-	r := &rig{at: noon, sheet: live, dir: dir}
-	db, err := store.Open(dir, store.Options{Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Book, err = ledger.Open(db, ledger.Options{Now: r.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
-		Sheet: func(string) (*pricing.Sheet, error) { return nil, errors.New("no parked calls here") }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = r.Apply(context.Background(), func(tx *ledger.Tx) error {
+	r := &rig{hands: clock.At(noon), sheet: live, dir: dir}
+	r.Book = books.Open(t, dir, ledger.Options{Now: r.now, Sheet: func(string) (*pricing.Sheet, error) { return nil, errors.New("no parked calls here") }})
+	err := r.Apply(context.Background(), func(tx *ledger.Tx) error {
 		_, err := sheets.Import(tx, live, tx.Now())
 		return err
 	})

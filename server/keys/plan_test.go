@@ -4,35 +4,34 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"paygate/pricing"
 	"paygate/server/api"
 	"paygate/server/keys"
-	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/books"
+	"paygate/testdata/clock"
 )
 
 // office is keys over books whose time only the test moves.
 type office struct {
-	t    *testing.T
-	dir  string
-	ms   atomic.Int64 // the time, Unix
-	plan pricing.Plan
-	book *ledger.Book
+	t     *testing.T
+	dir   string
+	hands *clock.Hands
+	plan  pricing.Plan
+	book  *ledger.Book
 	*keys.Directory
 }
 
-func (o *office) now() time.Time  { return time.UnixMilli(o.ms.Load()).UTC() }
-func (o *office) set(t time.Time) { o.ms.Store(t.UnixMilli()) }
+func (o *office) now() time.Time  { return o.hands.Now() }
+func (o *office) set(t time.Time) { o.hands.Set(t) }
 
 func open(t *testing.T, plan pricing.Plan) *office {
 	t.Helper()
-	o := &office{t: t, dir: t.TempDir(), plan: plan}
-	o.set(time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC))
+	o := &office{t: t, dir: t.TempDir(), plan: plan, hands: clock.At(time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC))}
 	o.begin()
 	t.Cleanup(func() { _ = o.book.Close() })
 	return o
@@ -40,13 +39,8 @@ func open(t *testing.T, plan pricing.Plan) *office {
 
 func (o *office) begin() {
 	o.t.Helper()
-	db, err := store.Open(o.dir, store.Options{})
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	if o.book, err = ledger.Open(db, ledger.Options{Now: o.now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour, Tables: keys.Tables()}); err != nil {
-		o.t.Fatal(err)
-	}
+	o.book = books.Open(o.t, o.dir, ledger.Options{Now: o.now, Tables: keys.Tables()})
+	var err error
 	o.Directory, err = keys.Open(keys.Options{Book: o.book, Now: o.now, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler), Plan: func(t *keys.Terms) *pricing.Plan {
 		if t.Plan != o.plan.Name {
 			return nil

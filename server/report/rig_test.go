@@ -19,9 +19,9 @@ import (
 	"paygate/server/api"
 	"paygate/server/keys"
 	"paygate/server/report"
-	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/books"
 	"paygate/testdata/clock"
 )
 
@@ -56,15 +56,8 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) open() {
 	r.t.Helper()
-	db, err := store.Open(r.dir, store.Options{})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.book, err = ledger.Open(db, ledger.Options{Now: r.clock.Now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
-		Sheet: func(string) (*pricing.Sheet, error) { return r.sheet, nil }})
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	r.book = books.Open(r.t, r.dir, ledger.Options{Now: r.clock.Now, Sheet: func(string) (*pricing.Sheet, error) { return r.sheet, nil }})
+	var err error
 	r.keys, err = keys.Open(keys.Options{Book: r.book, Now: r.clock.Now, Rand: seeded{r.rand}, Log: slog.New(slog.DiscardHandler),
 		Limits: func() keys.Limits { return keys.Limits{} }})
 	if err != nil {

@@ -88,22 +88,22 @@ func elasticityRow(name string, e *stats.Interval, note string) Row {
 	return Row{name, fmt.Sprintf("10 %% dearer: %s calls (%s to %s)", tenth(e.Estimate), tenth(e.Low), tenth(e.High)), text}
 }
 
-func (v *Levels) row() Row {
+func (out *Levels) row() Row {
 	const name = "over all prices paid"
-	if v.Elasticity == nil {
-		return Row{name, "not known", v.Refused}
+	if out.Elasticity == nil {
+		return Row{name, "not known", out.Refused}
 	}
 	prices := []string{}
-	for _, p := range v.Prices {
+	for _, p := range out.Prices {
 		if !p.LeftOut {
 			prices = append(prices, fmt.Sprintf("%.4g", p.Price))
 		}
 	}
-	note := fmt.Sprintf("%s at %s credits a call, %s", several(v.Keys, "key"), strings.Join(prices, ", "), several(v.Days, "day"))
-	if v.Share < 1 {
-		note += fmt.Sprintf("; %s of the keys, drawn by chance", percent(v.Share))
+	note := fmt.Sprintf("%s at %s credits a call, %s", several(out.Keys, "key"), strings.Join(prices, ", "), several(out.Days, "day"))
+	if out.Share < 1 {
+		note += fmt.Sprintf("; %s of the keys, drawn by chance", percent(out.Share))
 	}
-	return elasticityRow(name, v.Elasticity, note)
+	return elasticityRow(name, out.Elasticity, note)
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }

@@ -2,14 +2,13 @@ package live
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
 	"paygate/pricing"
-	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/books"
 	"paygate/testdata/clock"
 )
 
@@ -19,17 +18,9 @@ func TestAStartKnowsTheLastFortnight(t *testing.T) {
 	t.Parallel()
 	hands := clock.At(time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC))
 	sheet := pricing.FromTools(pricing.ToolPrice{PerCall: 2}, nil, true)
-	db, err := store.Open(t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	book, err := ledger.Open(db, ledger.Options{Now: hands.Now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
-		Sheet: func(string) (*pricing.Sheet, error) { return sheet, nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := books.Open(t, t.TempDir(), ledger.Options{Now: hands.Now, Sheet: func(string) (*pricing.Sheet, error) { return sheet, nil }})
 	t.Cleanup(func() { _ = book.Close() })
-	err = book.Apply(t.Context(), func(tx *ledger.Tx) error {
+	err := book.Apply(t.Context(), func(tx *ledger.Tx) error {
 		return tx.Append(journal.Event{Type: "key.created", Subject: "key_1", Posts: []journal.Entry{{ID: "initial", From: journal.Bank, To: "key:key_1", Amount: 1000, Kind: "initial"}}})
 	})
 	if err != nil {

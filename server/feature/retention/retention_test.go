@@ -14,6 +14,7 @@ import (
 	"paygate/store"
 	"paygate/store/journal"
 	"paygate/store/ledger"
+	"paygate/testdata/books"
 	"paygate/testdata/clock"
 )
 
@@ -45,16 +46,9 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) open() {
 	r.t.Helper()
-	db, err := store.Open(r.dir, store.Options{})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.book, err = ledger.Open(db, ledger.Options{Now: r.clock.Now, Log: slog.New(slog.DiscardHandler), SweepEvery: time.Hour,
-		Sheet: func(string) (*pricing.Sheet, error) { return r.sheet, nil }})
-	if err == nil {
-		r.rollup, err = report.NewRollup(db, r.book.Journal(), slog.New(slog.DiscardHandler), 0)
-	}
-	if err != nil {
+	r.book = books.Open(r.t, r.dir, ledger.Options{Now: r.clock.Now, Sheet: func(string) (*pricing.Sheet, error) { return r.sheet, nil }})
+	var err error
+	if r.rollup, err = report.NewRollup(r.book.DB(), r.book.Journal(), slog.New(slog.DiscardHandler), 0); err != nil {
 		r.t.Fatal(err)
 	}
 }
