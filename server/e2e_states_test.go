@@ -262,6 +262,18 @@ func TestOneGoesLiveAtATime(t *testing.T) {
 			if s.is("a") != was || s.is("b") != "shadowing" {
 				t.Errorf("they are %s and %s", s.is("a"), s.is("b"))
 			}
+			if first == "schedule" { // who ends it ends what is announced, too
+				if text := s.page("/pricing"); !strings.Contains(text, `"next":{`) {
+					t.Errorf("not announced: %s", text)
+				}
+				s.do("POST", "/admin/shadow/stop", map[string]any{"name": "a"}, nil, http.StatusOK)
+				if text := s.page("/pricing"); strings.Contains(text, `"next":{`) {
+					t.Errorf("stopped, and announced: %s", text)
+				}
+				if code, text := s.ask("schedule", "b"); code != http.StatusOK {
+					t.Errorf("HTTP %d %s", code, text)
+				}
+			}
 			s.prove()
 		})
 	}
