@@ -192,3 +192,29 @@ func TestWhatWasSupersededIsLiveAgain(t *testing.T) {
 		t.Errorf("%d decisions differ", v.SelfDifference)
 	}
 }
+
+// Calls that cost the same prices later, by another decision, are nothing of an
+// experiment that was rolled back before.
+func TestAMakeGoodEndsWithItsExperiment(t *testing.T) {
+	t.Parallel()
+	c := newCanary(t)
+	promote := func(name string) {
+		t.Helper()
+		must[*shadow.Promoted](t)(c.lab.Promote(ctx, shadow.Promotion{Name: name, Override: []string{"all"}}, "test"))
+	}
+	once := func(string) int { return 1 }
+	promote("three")
+	c.hour(once, time.Millisecond, time.Millisecond)
+	must[*shadow.RolledBackTo](t)(c.lab.Rollback(ctx, true, "test"))
+	c.start(t, "again", "defaults: {per_call: 3}")
+	c.later(time.Hour)
+	promote("again")
+	c.hour(once, time.Millisecond, time.Millisecond)
+	n := len(c.keys)
+	if back := must[*shadow.RolledBackTo](t)(c.lab.RollbackOf(ctx, "three", true, "test")); back.Total != 0 || int(back.Before) != n {
+		t.Errorf("of three: %+v", back)
+	}
+	if back := must[*shadow.RolledBackTo](t)(c.lab.RollbackOf(ctx, "again", true, "test")); int(back.Total) != n {
+		t.Errorf("of again: %+v", back)
+	}
+}

@@ -35,12 +35,18 @@ func (e *Experiment) charged(sheet string) bool {
 	return sheet == e.Candidate || e.Going != nil && sheet == e.Going.Charged
 }
 
+// made says whether a call cost what it did because of the experiment. What was
+// admitted after its end was priced by another decision, if at the same prices.
+func (e *Experiment) made(c *journal.Call) bool {
+	return e.charged(c.Sheet) && (e.Ended == nil || !c.At.After(e.Ended.Add(afterwards)))
+}
+
 const refundsAtATime = 200
 
 // open counts the calls that were admitted at an experiment's prices and have
 // not ended.
 func (l *Lab) open(e *Experiment) int {
-	return l.o.Book.Open(func(c *journal.Call) bool { return !c.Observed && e.charged(c.Sheet) })
+	return l.o.Book.Open(func(c *journal.Call) bool { return !c.Observed && e.made(c) })
 }
 
 // makeGood gives back what is owed; one at a time. last is the one that comes by
@@ -146,7 +152,7 @@ func (l *Lab) owed(ctx context.Context, e *Experiment) ([]owed, error) {
 	back := map[uint64]pricing.Credits{}
 	each := func(ev *journal.Event, price pricing.Credits) {
 		c := ev.Call
-		if more := c.Charged - price; e.charged(c.Sheet) && more > 0 && ev.Seq > e.MadeTo {
+		if more := c.Charged - price; e.made(c) && more > 0 && ev.Seq > e.MadeTo {
 			list = append(list, owed{kept(ev), more})
 		}
 	}
