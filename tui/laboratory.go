@@ -11,6 +11,7 @@ import (
 	"paygate/server/api"
 	"paygate/shadow"
 	"paygate/shadow/report"
+	"paygate/shadow/trial"
 	"paygate/tui/edit"
 	"paygate/tui/lab"
 )
@@ -56,6 +57,8 @@ type column struct {
 	stale  bool           // the report is not of these prices
 	old    bool           // calls have come since: another one is wanted
 	sum    *int64         // what the calls would cost, limits ignored
+	trial  *trial.Trial   // what keys did that paid by it; nil: none has, or not known yet
+	asked  time.Time      // for the trial
 }
 
 // unkept is the state of a column that is only here.
@@ -134,6 +137,9 @@ func (l *laboratory) beat() tea.Cmd {
 	if !l.touched.IsZero() && now.Sub(l.touched) >= 400*time.Millisecond {
 		l.touched = time.Time{}
 		return l.reenact()
+	}
+	if cmd := l.ofTrial(); cmd != nil {
+		return cmd
 	}
 	if l.enact.cancel != nil {
 		return l.progress()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"paygate/shadow"
 	"paygate/shadow/report"
 	"paygate/tui/figure"
 	"paygate/tui/lab"
@@ -37,7 +36,7 @@ func (l *laboratory) Draw(a paint.Area) {
 	default:
 		l.drawTable(table)
 		for i, p := range plots {
-			l.drawPlot(p, (l.plot+i)%len(lab.Plots()))
+			l.drawPlot(p, (l.plot+i)%len(l.plots()))
 		}
 	}
 	spans := l.verdict(a.W)
@@ -118,7 +117,7 @@ func (l *laboratory) data() *lab.Data {
 		}
 		d.Reports = append(d.Reports, r)
 		if i == l.col {
-			d.Name, d.Report = c.name, c.report // an old one is better than a hole, while a new one is made
+			d.Name, d.Report, d.Trial = c.name, c.report, c.trial // an old one is better than a hole, while a new one is made
 		}
 	}
 	return d
@@ -128,21 +127,20 @@ func (l *laboratory) drawPlot(a paint.Area, i int) {
 	if a.H < 2 {
 		return
 	}
-	if c := l.at(); i == l.plot && c != nil && c.faults != nil {
+	all := l.plots()
+	i %= len(all)
+	if c := l.at(); i == l.plot%len(all) && c != nil && c.faults != nil {
 		drawFaults(a, c)
 		return
 	}
-	p, d := lab.Plots()[i], l.data()
-	if c := l.at(); i == l.plot && c != nil && c.state == shadow.InCanary && l.rollout != nil && l.rollout.Canary != nil {
-		p = lab.Canary(l.rollout, l.m.now())
-	}
+	p, d := all[i], l.data()
 	title := []paint.Span{{S: p.Title(d), St: paint.Strong()}}
 	if c := l.at(); c != nil && c.stale && c.report != nil {
 		title = append(title, paint.Span{S: "  as it was before the change", St: paint.In(paint.Warn)})
 	}
 	a.Rule(0, title...)
-	if i == l.plot {
-		a.Spans(a.W-12, 0, paint.Span{S: fmt.Sprintf(" %5s ", fmt.Sprintf("%d/%d", i+1, len(lab.Plots()))), St: paint.In(paint.Muted)}, paint.Span{S: "v ", St: paint.In(paint.Accent)})
+	if i == l.plot%len(all) {
+		a.Spans(a.W-12, 0, paint.Span{S: fmt.Sprintf(" %5s ", fmt.Sprintf("%d/%d", i+1, len(all))), St: paint.In(paint.Muted)}, paint.Span{S: "v ", St: paint.In(paint.Accent)})
 	}
 	body := a.From(1)
 	for _, k := range p.Draw(body, d) {

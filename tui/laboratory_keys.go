@@ -107,7 +107,7 @@ func (l *laboratory) move(press string) tea.Cmd {
 }
 
 func (l *laboratory) turn(by int) tea.Cmd {
-	n := len(lab.Plots())
+	n := len(l.plots())
 	l.plot = (l.plot + by + n) % n
 	l.key = ""
 	return nil

@@ -23,6 +23,7 @@ func scenes() []scene {
 	fails := func(o *tui.Options, g *fake.Gateway) {
 		g.Fail = errors.New("dial tcp 127.0.0.1:3402: connect: connection refused")
 	}
+	canary := func(_ *tui.Options, g *fake.Gateway) { g.Trying = true }
 	return []scene{
 		{"overview", nil, nil},
 		{"overview_row", nil, []string{"j", "l", "j"}},
@@ -47,6 +48,9 @@ func scenes() []scene {
 		{"lab_tools", nil, []string{"5", "v", "v", "v"}},
 		{"lab_stopped", nil, []string{"5", "v", "v", "v", "v"}},
 		{"lab_refused", nil, []string{"5", "v", "v", "v", "v", "v"}},
+		{"lab_untried", nil, []string{"5", "V", "V", "V", "V", "V", "V", "V"}},
+		{"lab_experiment", canary, []string{"5", "V", "V", "V", "V", "V", "V", "V"}},
+		{"lab_experiment_zoomed", canary, []string{"5", "V", "V", "V", "V", "V", "V", "V", "z"}},
 		{"lab_demand", nil, []string{"5", "V", "V", "V", "V", "V", "V"}},
 		{"lab_frontier", nil, []string{"5", "V", "V", "V", "V", "V"}},
 		{"lab_runs", nil, []string{"5", "V", "V", "V", "V"}},

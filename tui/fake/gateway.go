@@ -30,6 +30,7 @@ type Gateway struct {
 	NoLinks bool    // no servers
 	NoLab   bool    // no candidates
 	Refused bool    // a candidate did not go live at its time
+	Trying  bool    // some keys pay by the first candidate of the lab
 	Canary  float64 // percent of the keys that pay a candidate in live mode; set it before the start
 
 	mu    sync.Mutex

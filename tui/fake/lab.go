@@ -127,6 +127,8 @@ func (g *Gateway) labAnswer(method string, u *url.URL, body []byte) (any, error)
 		return map[string]any{"report": r, "guardrails": r.Guardrails, "keys": 41, "concerned": 41}, nil
 	case "GET /admin/shadow/rollback":
 		return shadow.RolledBackTo{Name: "pro-tier", Total: 12345, Keys: []shadow.MadeGood{{ID: g.keys[1].ID, Name: g.keys[1].Name, Credits: 10045, Calls: 812}, {ID: g.keys[3].ID, Name: g.keys[3].Name, Credits: 2300, Calls: 97}}}, nil
+	case "GET /admin/shadow/experiment":
+		return g.labTrial()
 	case "GET /admin/shadow/statement":
 		return map[string]any{"lines": g.labLines()}, nil
 	}
@@ -152,6 +154,9 @@ func (g *Gateway) labSheets() api.LabSheets {
 		if s.faults != nil {
 			out.Sheets = append(out.Sheets, api.LabSheet{Name: s.name, State: s.state, Faults: s.faults})
 			continue
+		}
+		if g.Trying && s.name == "pro-tier" {
+			s.state = shadow.InCanary
 		}
 		row := api.LabSheet{Name: s.name, State: s.state, Hash: fmt.Sprint(s.name, s.prices), Tools: map[string]api.LabPrice{}}
 		for tool, p := range s.prices {

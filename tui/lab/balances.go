@@ -155,6 +155,9 @@ func Doubts(a paint.Area, d *Data) []Key {
 	for _, text := range r.Limits {
 		say("·", text, paint.Style{})
 	}
+	for _, text := range r.Assumptions {
+		say("=", text, paint.In(paint.Muted))
+	}
 	say("·", fmt.Sprintf("Made from %s calls, seed %d, log %s; y copies the command that makes it again.", figure.Group(int64(r.Attempts)), r.Seed, r.LogDigest[:min(6, len(r.LogDigest))]), paint.In(paint.Muted))
 	return nil
 }

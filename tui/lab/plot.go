@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"paygate/shadow/report"
+	"paygate/shadow/trial"
 	"paygate/tui/paint"
 )
 
@@ -17,6 +18,7 @@ type Data struct {
 	Reports []*report.Report // of all columns; nil where not known yet
 	First   time.Time        // call of the window; zero: not known
 	Key     string           // the key under the cursor, as plots and its row give it
+	Trial   *trial.Trial     // what keys did that paid by the column looked at; nil: none has
 }
 
 // Key is a row of a plot that stands for an API key.
@@ -44,6 +46,7 @@ func Plots() []Plot {
 		{"tools", func(*Data) string { return "credits by tool and sheet, denser = more" }, Heat, 3},
 		{"stopped", func(d *Data) string { return "first stopped under " + d.Name }, Stopped, 3},
 		{"refused", func(d *Data) string { return "who is refused under " + d.Name + ", by key and time" }, Refused, 3},
+		{"experiment", func(d *Data) string { return "how callers react to " + d.Name + ": the real experiment" }, Experiment, 4},
 		{"demand", func(*Data) string { return "if callers react: change by elasticity" }, Demand, 5},
 		{"frontier", func(*Data) string { return "what each sheet collects against what it refuses" }, Frontier, 5},
 		{"runs", func(*Data) string { return "what a run costs: half, nine of ten, 99 of 100 stay below" }, Runs, 4},

@@ -11,6 +11,8 @@ import (
 
 	"paygate/pricing"
 	"paygate/shadow/report"
+	"paygate/shadow/stats"
+	"paygate/shadow/trial"
 	"paygate/tui/lab"
 	"paygate/tui/paint"
 )
@@ -54,6 +56,22 @@ func anyReport(t *rapid.T) *report.Report {
 	return r
 }
 
+// anyTrial is an experiment with whatever figures, or none.
+func anyTrial(t *rapid.T) *trial.Trial {
+	if rapid.Bool().Draw(t, "untried") {
+		return nil
+	}
+	x := rapid.SampledFrom([]float64{0, .001, -.5, 1, -3, 1e300, math.NaN(), math.Inf(1), math.Inf(-1)})
+	effect := func() *stats.Effect {
+		of := func() stats.Interval {
+			return stats.Interval{Estimate: x.Draw(t, "estimate"), Low: x.Draw(t, "low"), High: x.Draw(t, "high")}
+		}
+		return &stats.Effect{Control: x.Draw(t, "control"), Absolute: of(), Once: of()}
+	}
+	return &trial.Trial{Verdict: strings.Repeat("it is so ", 30), Broken: rapid.Bool().Draw(t, "broken"), Attempts: effect(), Spend: effect(),
+		Rows: []trial.Row{{Name: "研究", Value: "\x1b[31m", Note: strings.Repeat("long ", 40)}}}
+}
+
 // TestEveryPlotOfAnyReportStaysInItsArea draws every plot of whatever report in
 // an area of whatever size: none panics, none writes beyond its area, and every
 // key that it names stands inside.
@@ -61,7 +79,7 @@ func TestEveryPlotOfAnyReportStaysInItsArea(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		w, h := rapid.IntRange(1, 120).Draw(t, "w"), rapid.IntRange(1, 30).Draw(t, "h")
-		d := &lab.Data{Name: "dear", Names: []string{"live", "dear", "flat"}, Reports: []*report.Report{anyReport(t), anyReport(t), nil}}
+		d := &lab.Data{Name: "dear", Names: []string{"live", "dear", "flat"}, Reports: []*report.Report{anyReport(t), anyReport(t), nil}, Trial: anyTrial(t)}
 		if rapid.Bool().Draw(t, "known") {
 			d.Report = d.Reports[1]
 		}
