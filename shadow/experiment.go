@@ -135,9 +135,10 @@ type Lab struct {
 	latest  atomic.Pointer[[]Status]
 	differs atomic.Int64
 
-	making   sync.Mutex // held by who makes good
-	watching sync.Mutex // guards arms
-	arms     *arms      // of the canary that was looked at last
+	making   sync.Mutex  // held by who makes good
+	settled  atomic.Bool // no make-good is left to go on with
+	watching sync.Mutex  // guards arms
+	arms     *arms       // of the canary that was looked at last
 }
 
 // New is a lab over the books.

@@ -54,6 +54,7 @@ func (l *Lab) open(e *Experiment) int {
 func (l *Lab) makeGood(ctx context.Context, name string, out *RolledBackTo, last bool, actor string) error {
 	l.making.Lock()
 	defer l.making.Unlock()
+	defer l.settled.Store(false)
 	e, err := l.Experiment(name)
 	if err != nil {
 		return err
@@ -104,12 +105,21 @@ const afterwards = 10 * time.Second
 // ended after it, or all that was to come when the gateway was killed. It tells
 // whether there was anything to do.
 func (l *Lab) rest(ctx context.Context) (bool, error) {
+	if l.settled.Load() {
+		return false, nil
+	}
+	l.settled.Store(true) // before it is read: who makes good meanwhile says otherwise
 	all, err := l.Experiments()
 	if err != nil {
+		l.settled.Store(false)
 		return false, err
 	}
 	for _, e := range all {
-		if e.State == RolledBack && e.Owes != "" && !e.Settled && l.o.Now().Sub(*e.Ended) >= afterwards && l.open(e) == 0 {
+		if e.State != RolledBack || e.Owes == "" || e.Settled {
+			continue
+		}
+		l.settled.Store(false)
+		if l.o.Now().Sub(*e.Ended) >= afterwards && l.open(e) == 0 {
 			return true, l.makeGood(ctx, e.Name, &RolledBackTo{}, true, byItself)
 		}
 	}
