@@ -37,10 +37,11 @@ testdata/clients/node_modules/.installed: testdata/clients/package.json
 bench: build
 	$(GO) run ./testdata/bench -bin ./paygate
 
-# Fifty agents at once, for minutes, before every kind of server: nobody hears
-# what is another's.
+# An accountant of our own beside a hundred weeks of any traffic; and fifty agents
+# at once, for minutes, before every kind of server: nobody hears what is another's.
 SOAK ?= 2m
 soak:
+	PAYTEST_ORACLE=100 $(GO) test -timeout 60m -run TestAnAccountant ./server
 	PAYTEST_SOAK=$(SOAK) $(GO) test -timeout 60m -run TestCallersNeverMeet ./server
 
 # Every parser is fed nonsense, each for a while.

@@ -90,6 +90,13 @@ func times(price Decimal, quantity, parts int64) nanos {
 	return nanos(n)
 }
 
+// part is n × share, which is at most 1.
+func (n nanos) part(share Decimal) nanos {
+	high, low := bits.Mul64(uint64(n), uint64(share))
+	_, low = divideUp(high, low, uint64(One))
+	return nanos(low)
+}
+
 // credits is n × a × b, rounded up to whole credits.
 func (n nanos) credits(a, b Decimal) Credits {
 	high, low := bits.Mul64(uint64(n), uint64(a))

@@ -1,6 +1,9 @@
 package pricing
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // rate prices a call by rules. before: the call has not run; then nothing is
 // counted, and what is only known after it is left out.
@@ -10,11 +13,7 @@ func (r *rules) rate(c *Call, u *Usage, before bool) (Charge, Deltas) {
 	if share == 0 {
 		return Charge{}, Deltas{}
 	}
-	now := *u
-	if r.layout != 0 && now.n[0] != r.layout { // counters of another sheet mean nothing here
-		now = Usage{}
-		now.n[0] = r.layout
-	}
+	now := r.own(u)
 	if l.free != 0 && now.within(l.price.Free, l.free, c.At) {
 		now.n[l.free+1]++
 		return Charge{}, u.to(now)
@@ -42,16 +41,28 @@ func (r *rules) rate(c *Call, u *Usage, before bool) (Charge, Deltas) {
 	return charge, u.to(now)
 }
 
+// own is what a payer has used of this sheet's counters. Those of a sheet with
+// others mean nothing here.
+func (r *rules) own(u *Usage) Usage {
+	if r.layout == 0 || u.n[0] == r.layout {
+		return *u
+	}
+	return Usage{n: [Slots]int64{r.layout}}
+}
+
+// nothing says whether a call that has not run will cost nothing: an answer that
+// is given again, or one of the calls that are free.
+func (l *line) nothing(c *Call, now Usage) bool {
+	return l.share(c, true) == 0 || l.free != 0 && now.within(l.price.Free, l.free, c.At)
+}
+
 // quote is what to hold: the hold of the rule, else its maximum, else what is
-// known before the call.
+// known before the call; nothing for a call that is free.
 func (r *rules) quote(c *Call, u *Usage) Charge {
 	ch, _ := r.rate(c, u, true)
-	p := &r.find(c, true).price
-	hold := p.Hold
-	if hold == 0 {
-		hold = p.Max
-	}
-	if hold == 0 || ch.Due == 0 && (p.Free != nil || c.Repeated) {
+	l := r.find(c, true)
+	hold := cmp.Or(l.price.Hold, l.price.Max)
+	if hold == 0 || l.nothing(c, r.own(u)) {
 		return ch
 	}
 	return Charge{Due: hold, Call: min(hold, ch.Call), Input: hold - min(hold, ch.Call)}
@@ -147,11 +158,12 @@ func (l *line) multiply(u *Usage, at time.Time, all, known nanos, share Decimal)
 	if t.Mode != Volume {
 		return all.credits(x, share), known.credits(x, share)
 	}
-	// millionths of all calls of the period, and credits charged for them
+	// millionths of all calls of the period, each by its share, and credits charged for them
+	all, known = all.part(share), known.part(share)
 	const most = int64(1) << 53
 	sum := func(n nanos) nanos { return min(limit, nanos(min(own[2], most)).times1000().add(n)) }
-	due = max(0, sum(all).credits(x, share)-Credits(own[3]))
-	without = min(due, max(0, sum(known).credits(x, share)-Credits(own[3])))
+	due = max(0, sum(all).credits(x, One)-Credits(own[3]))
+	without = min(due, max(0, sum(known).credits(x, One)-Credits(own[3])))
 	own[2] = min(most, own[2]+int64((all+999)/1000))
 	own[3] += int64(l.price.clamp(due))
 	return due, without

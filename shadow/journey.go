@@ -158,7 +158,7 @@ func (t *tracked) stage(e *journal.Event, m mark) {
 }
 
 // form is that of a kept journey; another one is not read.
-const form = 9
+const form = 10
 
 // savedJourney comes before the walk, which comes before its experiments.
 type savedJourney struct{ Form, Experiments int }

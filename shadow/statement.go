@@ -3,6 +3,7 @@ package shadow
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -70,18 +71,23 @@ func (l *Lab) Statement(ctx context.Context, name, key string) ([]Line, error) {
 
 func line(c *journal.Call, live, cand *ledger.Verdict) Line {
 	n := Line{At: c.At, Call: c.ID, Tool: c.Tool, Outcome: c.Outcome.String(), Live: tally.Paid(live), Candidate: tally.Paid(cand), Imputed: cand.Imputed,
-		LiveNo: why(live), No: why(cand)}
+		LiveNo: why(c, live), No: why(c, cand)}
 	if cand.Imputed {
 		n.Candidate = cand.Paid
 	}
 	return n
 }
 
-func why(v *ledger.Verdict) []string {
+// why is every reason why a side denies a call, in the contract's order: what
+// other checks found comes before what credits and limits say.
+func why(c *journal.Call, v *ledger.Verdict) []string {
 	if v.Admitted {
 		return nil
 	}
-	out := make([]string, 0, len(v.Reasons))
+	out := []string{}
+	if c.AdmitSeq == 0 && !c.Together {
+		out = slices.DeleteFunc(slices.Clone(c.Findings), func(reason string) bool { return slices.Contains(c.Reasons, reason) })
+	}
 	for _, r := range v.Reasons {
 		out = append(out, r.Reason)
 	}

@@ -181,7 +181,7 @@ func (s *Survival) step(hours, share float64) {
 			*by.to = 1 - share
 		}
 	}
-	if share <= .5 && s.MedianHours == nil {
+	if share <= .5+1e-12 && s.MedianHours == nil {
 		s.MedianHours = &hours
 	}
 }

@@ -20,6 +20,7 @@ type Key struct {
 	Hours            []HourCount  // denied by the candidate, by hour
 	Days             []DaySpend   // paid, by day
 	Stopped          *time.Time   // first denied by the candidate alone
+	StopSeq          uint64       // of Stopped: the number of its decision
 	Reason           string       // of Stopped
 	Run              string       // of Stopped
 	Tools            []ToolChange // by tool

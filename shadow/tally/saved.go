@@ -50,7 +50,7 @@ func (w *fields) key(k *Key) {
 		w.text(s)
 	}
 	w.pair(k.Paid)
-	for _, n := range [...]int{k.Admitted, k.Denied, k.Newly, int(k.Imputed)} {
+	for _, n := range [...]int{k.Admitted, k.Denied, k.Newly, int(k.Imputed), int(k.StopSeq)} {
 		w.int(int64(n))
 	}
 	w.time(k.First)
@@ -134,7 +134,7 @@ func (r *keyReader) maybe() *time.Time {
 
 func (r *keyReader) key() *Key {
 	k := &Key{Key: r.text(), Tenant: r.text(), Plan: r.text(), Reason: r.text(), Run: r.text(), Paid: r.pair(),
-		Admitted: r.int(), Denied: r.int(), Newly: r.int(), Imputed: r.credits(), First: r.time(),
+		Admitted: r.int(), Denied: r.int(), Newly: r.int(), Imputed: r.credits(), StopSeq: uint64(r.Int()), First: r.time(),
 		FirstDenied: r.maybe(), FirstDeniedLive: r.maybe(), Stopped: r.maybe()}
 	for range r.Count() {
 		k.Hours = append(k.Hours, HourCount{r.Int(), r.int()})

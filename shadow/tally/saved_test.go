@@ -34,7 +34,7 @@ func TestTalliesByKeyComeBack(t *testing.T) {
 		want := map[string]*Key{}
 		for i := range rapid.IntRange(0, 5).Draw(t, "keys") {
 			k := &Key{Key: fmt.Sprint(i), Tenant: text("tenant"), Plan: text("plan"), Reason: text("reason"), Run: text("run"), Paid: two("paid"),
-				Admitted: n("admitted"), Denied: n("denied"), Newly: n("newly"), Imputed: pricing.Credits(n("imputed")), First: at("first"),
+				Admitted: n("admitted"), Denied: n("denied"), Newly: n("newly"), Imputed: pricing.Credits(n("imputed")), StopSeq: uint64(n("seq")), First: at("first"),
 				FirstDenied: maybe("denied first"), FirstDeniedLive: maybe("live"), Stopped: maybe("stopped")}
 			for range rapid.IntRange(0, 3).Draw(t, "more") {
 				k.Hours = append(k.Hours, HourCount{int64(n("hour")), n("count")})

@@ -5,6 +5,7 @@
 package tally
 
 import (
+	"cmp"
 	"time"
 
 	"paygate/pricing"
@@ -225,8 +226,9 @@ func (t *Tally) deny(k *Key, c *journal.Call, live, cand *ledger.Verdict) {
 	if len(cand.Reasons) == 1 {
 		t.Sole++
 	}
-	if first(&k.Stopped, c.At) {
-		k.Reason, k.Run = reason, c.Run
+	seq := cmp.Or(c.AdmitSeq, c.SettleSeq)
+	if again := k.Stopped != nil && c.At.Equal(*k.Stopped) && seq < k.StopSeq; again || first(&k.Stopped, c.At) { // calls of a batch have one time
+		k.StopSeq, k.Reason, k.Run = seq, reason, c.Run
 	}
 }
 

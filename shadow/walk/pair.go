@@ -40,6 +40,9 @@ func (w *Walk) Begin(sheet *pricing.Sheet, t *tally.Tally) *Pair {
 	if w.would != nil {
 		p.own(w)
 	}
+	for c := range p.cand.Open() { // those of this very millisecond count
+		p.Tally.Begin(c, -1)
+	}
 	w.pairs = append(w.pairs, p)
 	return p
 }

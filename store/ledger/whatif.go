@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"encoding/json"
+	"iter"
 	"slices"
 
 	"paygate/pricing"
@@ -25,6 +26,18 @@ func (s *Scenario) Fork(sheet func(*journal.Call) *pricing.Sheet) *Scenario {
 // UnderWay says whether a call has been admitted in reality, by the number of
 // its admission, and has not ended.
 func (s *Scenario) UnderWay(seq uint64) bool { return s.open.has(seq) }
+
+// Open are the calls that have been admitted in reality and have not ended, in
+// the order of their admissions.
+func (s *Scenario) Open() iter.Seq[*journal.Call] {
+	return func(yield func(*journal.Call) bool) {
+		for _, p := range s.open.inOrder() {
+			if !yield(p.call) {
+				return
+			}
+		}
+	}
+}
 
 // Give adds to the wallet of a key what reality has not given it.
 func (s *Scenario) Give(key string, n pricing.Credits) {

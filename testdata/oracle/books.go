@@ -58,6 +58,7 @@ type books struct {
 	sheet   func(*Call) *Sheet
 	takes   func(*Call) bool
 	clips   bool
+	would   bool // shadow mode's
 	skips   func(*Line) bool
 	before  func(*Call)
 	limits  func(*Call) []Limit
@@ -423,6 +424,11 @@ func (b *books) event(l *Line) {
 	case "credits.refunded":
 		b.refund(l)
 		return
+	case "key.would_topup": // only shadow mode's books have it
+		var d struct{ CreditsAdded int64 }
+		if _ = json.Unmarshal(l.Data, &d); b.would {
+			b.of("key:" + l.Subject).posted += d.CreditsAdded
+		}
 	case "credits.reserved":
 		b.holds[l.Hold.ID] = *l.Hold
 		b.of("key:" + l.Hold.Key).held += l.Hold.Credits

@@ -11,6 +11,7 @@ package oracle
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -60,6 +61,7 @@ type Call struct {
 	In, Out, TookMs, Units, Cost, RepeatedAfterMs                         int64
 	Cached, Repeated, Observed, Together                                  bool
 	AdmitSeq                                                              uint64
+	Seq                                                                   uint64 // of its decision
 	Quote, Charged, Would, Shortfall                                      int64
 	Limits                                                                []Limit
 	Findings, Reasons                                                     []string
@@ -80,6 +82,9 @@ func Read(r io.Reader) (*Facts, error) {
 		var l Line
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if l.Call != nil {
+			l.Call.Seq = cmp.Or(l.Call.AdmitSeq, l.Seq)
 		}
 		if l.Sheet == nil {
 			if last := len(f.Lines) - 1; last >= 0 && f.Lines[last].Seq+1 != l.Seq {

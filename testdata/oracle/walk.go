@@ -123,7 +123,7 @@ func (x *walker) line(l *Line) (over bool) {
 		if x.would = nil; m.Mode == "shadow" {
 			x.would = x.real.fork(x.then, false)
 			x.would.takes = func(c *Call) bool { return c.Observed }
-			x.would.skips = func(*Line) bool { return false }
+			x.would.would = true
 			x.own()
 		}
 	case "key.granted":
@@ -236,19 +236,15 @@ func (x *walker) pair(l *Line, live []verdict) {
 				x.paid[0][l.Seq] = c.Charged
 			}
 		}
-		x.count(l, c, live[i], cand[i])
+		x.count(c, live[i], cand[i])
 	}
 }
 
-func (x *walker) count(l *Line, c *Call, live, cand verdict) {
+func (x *walker) count(c *Call, live, cand verdict) {
 	if c.Key == "" || !x.within(c.At) {
 		return
 	}
-	seq := c.AdmitSeq
-	if seq == 0 {
-		seq = l.Seq
-	}
-	x.w.calls = append(x.w.calls, judged{c, seq, [2]verdict{live, cand}})
+	x.w.calls = append(x.w.calls, judged{c, c.Seq, [2]verdict{live, cand}})
 }
 
 func (x *walker) within(at time.Time) bool {
