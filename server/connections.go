@@ -71,8 +71,8 @@ func (l *perAddress) exit(from string) {
 	}
 }
 
-const tooManyConnections = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 103\r\n\r\n" +
-	`{"error":"Too many connections from this address; close some, or raise maxConnectionsPerAddress here."}`
+const tooManyConnections = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 145\r\n\r\n" +
+	`{"error":"Too many connections from this address; close some. Behind a reverse proxy all come from its address: raise maxConnectionsPerAddress."}`
 
 // refuse says why, and reads what has been sent already, so that the answer is
 // not lost with it.

@@ -94,3 +94,17 @@ func TestKeysAndModeAreManagedWhileNoGatewayRuns(t *testing.T) {
 	}
 	g.prove()
 }
+
+// A wrong key has no price: what `call` says of it is the refusal alone.
+func TestACallByHandWithAWrongKeyIsOnlyRefused(t *testing.T) {
+	t.Parallel()
+	g := start(t, nil)
+	k := g.key(nil)
+	if out, code := g.command("call", "echo", `{"text":"by hand"}`, "--key", k.Key, "--url", g.url, "--admin-key", adminKey); code != 0 || !strings.Contains(out, "quote: 2 credits of 100") || !strings.Contains(out, "by hand") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	out, code := g.command("call", "echo", "{}", "--key", "pg_"+strings.Repeat("0", 48), "--url", g.url, "--admin-key", adminKey)
+	if code == 0 || strings.Contains(out, "quote") || !strings.Contains(out, "invalid_api_key") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}

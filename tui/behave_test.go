@@ -374,3 +374,22 @@ func TestAKeyIsPutOnAPlanAndBack(t *testing.T) {
 		}
 	})
 }
+
+func TestAKeyCanHaveARateOfItsOwn(t *testing.T) {
+	with(t, func(d *driver) {
+		d.press("3")
+		d.wait(100 * time.Millisecond)
+		d.press("n")
+		d.typed("fast")
+		d.press("down", "down", "down", "down", "down", "down")
+		d.typed("100001")
+		d.has("at most 100,000")
+		d.press("backspace", "backspace", "backspace")
+		d.has("--calls-per-minute 100")
+		d.press("down", "down", "down", "down", "down", "enter")
+		d.wait(50 * time.Millisecond)
+		if n := len(d.g.Asked); n != 1 || !strings.Contains(d.g.Asked[0], `"rateLimit":100`) {
+			t.Errorf("asked: %v", d.g.Asked)
+		}
+	})
+}

@@ -163,11 +163,11 @@ func (k *keys) createOn(name string, plans []keyPlan) tea.Cmd {
 	}}
 	f := &form{m: m, title: "New key", note: "shown once after it is made, stored hashed", button: "Create", fields: []*field{
 		nameField, credits, m.toolsField("Tools", "all; or names, globs: fs:* search:*"), m.toolsField("Not", "none is forbidden"),
-		{name: "Calls/day", hint: number("empty: no limit", 1e15)}, {name: "Credits/day", hint: number("empty: no limit", 1e15)}, expires, tags, planField(plans, ""), groupField("")}}
+		{name: "Calls/day", hint: number("empty: no limit", 1e15)}, {name: "Credits/day", hint: number("empty: no limit", 1e15)}, {name: "Calls/minute", hint: number("empty: the gateway's own limit", mostPerMinute)}, expires, tags, planField(plans, ""), groupField("")}}
 	f.cli = func(v []string) string {
 		cli := "paygate keys create --name " + quote(or(v[0], "NAME")) + flagged("--credits", plain(v[1])) + flagged("--tools", strings.Join(words(v[2]), ",")) +
-			flagged("--deny", strings.Join(words(v[3]), ",")) + flagged("--calls-per-day", plain(v[4])) + flagged("--credits-per-day", plain(v[5])) + flagged("--expires", v[6]) + flagged("--plan", planNamed(v[8])) + flagged("--group", v[9])
-		for _, t := range words(v[7]) {
+			flagged("--deny", strings.Join(words(v[3]), ",")) + flagged("--calls-per-day", plain(v[4])) + flagged("--credits-per-day", plain(v[5])) + flagged("--calls-per-minute", plain(v[6])) + flagged("--expires", v[7]) + flagged("--plan", planNamed(v[9])) + flagged("--group", v[10])
+		for _, t := range words(v[8]) {
 			cli += flagged("--tag", t)
 		}
 		return cli
@@ -191,17 +191,20 @@ func (k *keys) made(f *form, v []string) tea.Cmd {
 	if calls > 0 || spend > 0 {
 		in["quota"] = api.Quota{DailyCallLimit: calls, DailyCreditLimit: spend}
 	}
-	if n, _ := seconds(v[6]); n > 0 {
+	if rate, _ := whole(v[6], 0, mostPerMinute); rate > 0 {
+		in["rateLimit"] = rate
+	}
+	if n, _ := seconds(v[7]); n > 0 {
 		in["expiresIn"] = n
 	}
-	if t, _ := pairs(v[7]); len(t) > 0 {
+	if t, _ := pairs(v[8]); len(t) > 0 {
 		in["tags"] = t
 	}
-	if p := planNamed(v[8]); p != "" {
+	if p := planNamed(v[9]); p != "" {
 		in["plan"] = p
 	}
-	if v[9] != "" {
-		in["group"] = v[9]
+	if v[10] != "" {
+		in["group"] = v[10]
 	}
 	return ask(k.m, "POST", "/keys", in, func(got struct {
 		Key string `json:"key"`
@@ -219,17 +222,21 @@ func (k *keys) made(f *form, v []string) tea.Cmd {
 	})
 }
 
+// mostPerMinute is how many calls a minute a key's own limit may be.
+const mostPerMinute = 100_000
+
 // limits sets how much a key may spend and call. u takes it back.
 func (k *keys) limits(t []api.KeyRow) tea.Cmd {
-	number := func(hint string) func(string) (string, error) {
-		return func(v string) (string, error) { _, err := whole(v, 0, 1e15); return hint, err }
+	number := func(hint string, hi int64) func(string) (string, error) {
+		return func(v string) (string, error) { _, err := whole(v, 0, hi); return hint, err }
 	}
-	names := []string{"Lifetime", "Calls/day", "Calls/month", "Credits/day", "Credits/month"}
-	hints := []string{"credits it may ever spend; empty: no limit", "in a UTC day", "in a UTC month", "in a UTC day", "in a UTC month"}
+	names := []string{"Lifetime", "Calls/day", "Calls/month", "Credits/day", "Credits/month", "Calls/minute"}
+	hints := []string{"credits it may ever spend; empty: no limit", "in a UTC day", "in a UTC month", "in a UTC day", "in a UTC month", "empty: the gateway's own limit"}
+	most := []int64{1e15, 1e15, 1e15, 1e15, 1e15, mostPerMinute}
 	f := &form{m: k.m, title: "Limits of " + named(t), note: "empty: no limit", button: "Set"}
 	old := limitsOf(&t[0])
 	for i, n := range names {
-		x := &field{name: n, hint: number(hints[i])}
+		x := &field{name: n, hint: number(hints[i], most[i])}
 		if old[i] > 0 {
 			x.line.Set(figure.Group(old[i]))
 		}
@@ -237,7 +244,7 @@ func (k *keys) limits(t []api.KeyRow) tea.Cmd {
 	}
 	f.cli = func(v []string) string {
 		cli := " " + or(plain(v[0]), "0")
-		for i, flag := range []string{"--calls-per-day", "--calls-per-month", "--credits-per-day", "--credits-per-month"} {
+		for i, flag := range []string{"--calls-per-day", "--calls-per-month", "--credits-per-day", "--credits-per-month", "--calls-per-minute"} {
 			if v[i+1] != "" || old[i+1] > 0 {
 				cli += " " + flag + " " + or(plain(v[i+1]), "0")
 			}
@@ -245,9 +252,9 @@ func (k *keys) limits(t []api.KeyRow) tea.Cmd {
 		return forKeys(t, func(key string) string { return "paygate keys limit " + key + cli })
 	}
 	f.submit = func(v []string) tea.Cmd {
-		var want [5]int64
+		var want [6]int64
 		for i := range want {
-			want[i], _ = whole(v[i], 0, 1e15)
+			want[i], _ = whole(v[i], 0, most[i])
 		}
 		var do, back []act
 		for _, r := range t {
@@ -262,20 +269,20 @@ func (k *keys) limits(t []api.KeyRow) tea.Cmd {
 	return k.m.open(f)
 }
 
-func limitsOf(r *api.KeyRow) [5]int64 {
-	out := [5]int64{r.SpendingLimit}
+func limitsOf(r *api.KeyRow) [6]int64 {
+	out := [6]int64{0: r.SpendingLimit, 5: r.RateLimit}
 	if q := r.Quota; q != nil {
 		out[1], out[2], out[3], out[4] = q.DailyCallLimit, q.MonthlyCallLimit, q.DailyCreditLimit, q.MonthlyCreditLimit
 	}
 	return out
 }
 
-func limitActs(id string, l [5]int64) []act {
+func limitActs(id string, l [6]int64) []act {
 	quota := map[string]any{"key": id, "dailyCallLimit": l[1], "monthlyCallLimit": l[2], "dailyCreditLimit": l[3], "monthlyCreditLimit": l[4]}
 	if l[1]+l[2]+l[3]+l[4] == 0 {
 		quota = map[string]any{"key": id, "remove": true}
 	}
-	return []act{{path: "/limits", in: map[string]any{"key": id, "spendingLimit": l[0]}}, {path: "/keys/quota", in: quota}}
+	return []act{{path: "/limits", in: map[string]any{"key": id, "spendingLimit": l[0], "rateLimit": l[5]}}, {path: "/keys/quota", in: quota}}
 }
 
 // access sets which tools a key may call. u takes it back.

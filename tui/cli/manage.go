@@ -190,7 +190,7 @@ func split(list string) []string {
 
 func (w *World) keysCreate(r *remote) *cobra.Command {
 	var name, tools, deny, expires, plan, group string
-	var amount, callsPerDay, creditsPerDay int64
+	var amount, callsPerDay, creditsPerDay, perMinute int64
 	var tags []string
 	cmd := w.action(r, "create", "Create a key; its secret is shown once", cobra.NoArgs, func(ctx context.Context, c *client.Client, _ []string) error {
 		body := map[string]any{"name": name, "credits": amount, "plan": plan, "group": group}
@@ -209,6 +209,9 @@ func (w *World) keysCreate(r *remote) *cobra.Command {
 		}
 		if callsPerDay > 0 || creditsPerDay > 0 {
 			body["quota"] = map[string]int64{"dailyCallLimit": callsPerDay, "dailyCreditLimit": creditsPerDay}
+		}
+		if perMinute > 0 {
+			body["rateLimit"] = perMinute
 		}
 		if len(tags) > 0 {
 			pairs, err := pairsOf(tags)
@@ -233,6 +236,7 @@ func (w *World) keysCreate(r *remote) *cobra.Command {
 	cmd.Flags().StringVar(&expires, "expires", "", "when it expires, such as 90d")
 	cmd.Flags().Int64Var(&callsPerDay, "calls-per-day", 0, "calls a UTC day; 0 for no limit")
 	cmd.Flags().Int64Var(&creditsPerDay, "credits-per-day", 0, "credits a UTC day; 0 for no limit")
+	cmd.Flags().Int64Var(&perMinute, "calls-per-minute", 0, "calls in any minute; 0 for the gateway's own limit")
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "tag as name=value; may be repeated")
 	return cmd
 }

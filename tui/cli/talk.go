@@ -99,7 +99,7 @@ func (w *World) call() *cobra.Command {
 		if err := c.Do(ctx, "POST", "/requests/dry-run", map[string]any{"key": key, "tool": args[0], "arguments": arguments}, &quote); err != nil {
 			return err
 		}
-		if !r.json {
+		if !r.json && (quote.Allowed || quote.CreditsRequired > 0) { // a wrong key has no price, only a refusal
 			w.say("quote: %s of %d", credits(quote.CreditsRequired), quote.CreditsAvailable)
 		}
 		if dry {
