@@ -147,6 +147,7 @@ func (l *Lab) again(ctx context.Context, name string, window Window, last uint64
 	if err != nil {
 		return nil, err
 	}
+	j.CloseAt(window.To)
 	if err := j.Go(ctx, last, nil); err != nil {
 		return nil, err
 	}

@@ -69,8 +69,9 @@ func (l *Lab) Replay(ctx context.Context, in ReplayRequest) ([]*report.Report, e
 	last := l.o.Book.Journal().Last()
 	told := func(p walk.Place) bool {
 		progress(float64(p.Last) / float64(max(1, last)))
-		return !p.At.After(to)
+		return !p.At.After(to) || w.Pending(to)
 	}
+	w.CloseAt(in.Window.To)
 	if err := w.Go(ctx, math.MaxUint64, told); err != nil {
 		return nil, err
 	}

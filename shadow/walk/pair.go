@@ -29,6 +29,7 @@ type Pair struct {
 	err    error
 	policy *whatif.Enacted
 	at     time.Time // of the act that is lived through
+	closed *Books    // see CloseAt; nil: not yet
 }
 
 // Begin adds a candidate to the walk. Its wallets and those of the live prices
@@ -64,14 +65,24 @@ type Books struct {
 	Guess    *whatif.Guess                 // with what has come of it; nil: none
 }
 
-// Books are a candidate's where the walk has come to.
+// Books are a candidate's where the walk has come to, or at the time that
+// CloseAt was given.
 func (w *Walk) Books(p *Pair) Books {
-	b := Books{Balances: [2]map[string]pricing.Credits{balances(cmp.Or(p.live, w.real)), balances(p.cand)}, Clipped: p.cand.Clipped, Given: p.plans.Added, Expired: p.plans.Expired}
-	if p.policy != nil {
-		made := p.policy.Guess
-		b.Guess = &made
+	if p.closed != nil {
+		b := *p.closed
+		b.Guess = p.guess()
+		return b
 	}
-	return b
+	return Books{Balances: [2]map[string]pricing.Credits{balances(cmp.Or(p.live, w.real)), balances(p.cand)}, Clipped: p.cand.Clipped, Given: p.plans.Added, Expired: p.plans.Expired, Guess: p.guess()}
+}
+
+// guess is a copy of what is guessed, with what has come of it, or nil.
+func (p *Pair) guess() *whatif.Guess {
+	if p.policy == nil {
+		return nil
+	}
+	made := p.policy.Guess
+	return &made
 }
 
 func balances(s *ledger.Scenario) map[string]pricing.Credits {

@@ -45,8 +45,9 @@ type Walk struct {
 	due     func(time.Time) bool                // says that onset is due; nil: it is not wanted
 	onset   func() error
 
-	place Place
-	err   error
+	place   Place
+	closing time.Time // see CloseAt; zero: not, or no more
+	err     error
 }
 
 // Options are what a Walk needs.
@@ -139,6 +140,36 @@ func (w *Walk) Go(ctx context.Context, to uint64, progress func(Place) (more boo
 		return fmt.Errorf("shadow: %w", err)
 	}
 	return nil
+}
+
+// Pending says whether a call that began at or before a time is under way where
+// the walk has come to.
+func (w *Walk) Pending(at time.Time) bool {
+	for _, s := range []*ledger.Scenario{w.real, w.would} {
+		if s == nil {
+			continue
+		}
+		for c := range s.Open() {
+			if !c.At.After(at) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// CloseAt makes Books those of a time: of before the first act that comes after
+// it. Calls that began until then are counted when they end, however late.
+func (w *Walk) CloseAt(at time.Time) { w.closing = at }
+
+// close keeps what the books of every candidate come to.
+func (w *Walk) close() {
+	w.flush()
+	w.closing = time.Time{}
+	for _, p := range w.pairs {
+		b := w.Books(p)
+		p.closed = &b
+	}
 }
 
 // mostSteps bounds what candidates are handed at a time, for blocks that are
@@ -234,6 +265,9 @@ func (w *Walk) act(a *journal.Act) {
 		w.flush()
 		w.due = nil
 		w.err = errors.Join(w.err, w.onset())
+	}
+	if !w.closing.IsZero() && at.After(w.closing) {
+		w.close()
 	}
 	if at.After(w.place.At) {
 		w.place.At = at
