@@ -91,6 +91,9 @@ func walk(f *Facts, q Question) *walked {
 		if q.Name == "" && x.cand == nil && !l.when().Before(q.From) {
 			x.begin(l.when())
 		}
+		if !q.To.IsZero() && l.when().After(q.To) {
+			x.w.close(x)
+		}
 		if x.line(l) {
 			break
 		}
@@ -284,7 +287,16 @@ func (w *walked) end(x *walker) {
 		}
 		return int(int64(a.seq) - int64(b.seq))
 	})
-	if x.cand == nil {
+	w.close(x)
+	if x.react != nil {
+		w.added, w.load = x.react.added, x.react.load
+	}
+}
+
+// close keeps what wallets come to at the end of the window, or of what there
+// is.
+func (w *walked) close(x *walker) {
+	if x.cand == nil || w.wallets[0] != nil {
 		return
 	}
 	live := x.live
@@ -300,7 +312,4 @@ func (w *walked) end(x *walker) {
 		}
 	}
 	w.clipped, w.given, w.expired = x.cand.clipped, x.plans.added, x.plans.expired
-	if x.react != nil {
-		w.added, w.load = x.react.added, x.react.load
-	}
 }
