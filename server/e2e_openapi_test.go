@@ -44,7 +44,7 @@ func (g *gateway) document() *document {
 
 // schema resolves one schema of the document, with all that it refers to.
 func (d *document) schema(raw json.RawMessage) (*jsonschema.Resolved, error) {
-	all, err := json.Marshal(d.Components.Schemas)
+	all, err := json.Marshal(d.reached(raw))
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,21 @@ func (d *document) schema(raw json.RawMessage) (*jsonschema.Resolved, error) {
 		return nil, err
 	}
 	return s.Resolve(nil)
+}
+
+// reached are the schemas that one refers to, and those that these refer to: to
+// resolve all of them each time would take minutes.
+func (d *document) reached(raw json.RawMessage) map[string]json.RawMessage {
+	all, reference := map[string]json.RawMessage{}, regexp.MustCompile(`#/components/schemas/([^"]+)`)
+	for next := []json.RawMessage{raw}; len(next) > 0; next = next[1:] {
+		for _, m := range reference.FindAllSubmatch(next[0], -1) {
+			if name := string(m[1]); all[name] == nil && d.Components.Schemas[name] != nil {
+				all[name] = d.Components.Schemas[name]
+				next = append(next, all[name])
+			}
+		}
+	}
+	return all
 }
 
 // holds says what an answer has that the document does not describe.
