@@ -123,7 +123,7 @@ func FuzzDraw(f *testing.F) {
 
 // TestAFrameTakesUnder16Milliseconds measures what a person waits for: a frame
 // of the stream taken in and the screen drawn, at 160 by 45 with 10,000 keys
-// and 2,000 calls a second.
+// and 2,000 calls a second. The race detector makes it several times slower.
 func TestAFrameTakesUnder16Milliseconds(t *testing.T) {
 	for view, name := range []string{"overview", "calls", "keys", "prices", "lab"} {
 		frame := frames(t, view)
@@ -134,7 +134,7 @@ func TestAFrameTakesUnder16Milliseconds(t *testing.T) {
 			best = min(best, time.Since(start))
 		}
 		t.Logf("%s: a frame takes %s", name, best)
-		if best > 16*time.Millisecond {
+		if best > 16*time.Millisecond*detector {
 			t.Errorf("%s: a frame takes %s", name, best)
 		}
 	}

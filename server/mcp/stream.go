@@ -157,6 +157,15 @@ func (s *stream) wrote(n int) {
 	s.read = max(s.read, n)
 }
 
+// unwrote takes back what wrote noted: the client did not get the event n.
+func (s *stream) unwrote(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.read == n {
+		s.read = n - 1
+	}
+}
+
 // unread is where a reader begins that does not say what it has seen.
 func (s *stream) unread() int {
 	s.mu.Lock()
@@ -247,11 +256,12 @@ func (o *sseWriter) copy(ctx context.Context, s *stream, n int, stop <-chan stru
 			return fmt.Errorf("stream %s: events after %d are no longer kept", s.name, n)
 		}
 		for _, ev := range events {
+			s.wrote(ev.n) // before the client can have it and come again
 			if err := o.event(s, ev); err != nil {
+				s.unwrote(ev.n)
 				return err
 			}
 			n = ev.n
-			s.wrote(n)
 		}
 		if !o.ids {
 			s.forget(n)

@@ -31,14 +31,15 @@ func (r *routes) belongsToOne() {
 	r.oneCaller = true
 }
 
-// onlyCaller is whose all running calls are. The caller holds mu.
+// onlyCaller is whose all running calls are; what the gateway asks for itself,
+// such as the list of tools, is nobody's. The caller holds mu.
 func (r *routes) onlyCaller() (among string, ok bool) {
 	if r.oneCaller {
 		return "", true
 	}
 	for _, c := range r.calls {
 		switch {
-		case c.method == listen:
+		case c.method == listen, c.view.caller == "" && !c.hears:
 		case c.view.caller == "" || among != "" && among != c.view.caller:
 			return "", false
 		default:
