@@ -134,7 +134,7 @@ func (s *Server) forward(ctx context.Context, c *gate.Call) error {
 	took := s.opts.Now().Sub(began)
 	c.Upstream(took)
 	step := gate.Step{Name: "upstream", Took: took, Mark: "ok"}
-	if err == nil && (res.Error != nil || mcp.IsToolError(res.Result)) && s.servers.Lacks(c.Tool) {
+	if err == nil && (res.Error != nil || mcp.IsToolError(res.Result)) && s.servers.Lacks(ctx, c.Tool) {
 		if c.Unknown = res.Error == nil; !c.Unknown {
 			err = res.Error // there is no such tool: nothing ran, so nothing is charged
 		}

@@ -33,9 +33,14 @@ func namesOf(tools []json.RawMessage) map[string]struct{} {
 	return names
 }
 
+// learning is how long a list of tools may take that is read because a call
+// came before it was known.
+const learning = 5 * time.Second
+
 // Lacks says that no server has a tool of this name, as far as their lists
-// tell: of one whose list has not been read, nothing is known.
-func (s *Servers) Lacks(name string) bool {
+// tell. One that has not been read yet is read; where it cannot be, nothing is
+// known.
+func (s *Servers) Lacks(ctx context.Context, name string) bool {
 	srv := s.only()
 	if srv == nil {
 		var err error
@@ -44,9 +49,19 @@ func (s *Servers) Lacks(name string) bool {
 		}
 	}
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	_, has := srv.tools[name]
-	return srv.tools != nil && !has
+	tools := srv.tools
+	srv.mu.Unlock()
+	if tools == nil {
+		ctx, stop := context.WithTimeout(ctx, learning)
+		defer stop()
+		read, err := srv.listTools(ctx)
+		if err != nil {
+			return false
+		}
+		tools = namesOf(read)
+	}
+	_, has := tools[name]
+	return !has
 }
 
 // only is the server that stands alone, without a prefix.
