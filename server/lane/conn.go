@@ -151,7 +151,9 @@ func (c *conn) handle(r *request) (again bool) {
 			}
 		}
 	}()
-	c.lookLater()
+	if c.filled == r.size { // else it has sent more, and only how that ends could be seen
+		c.lookLater()
+	}
 	c.lane.Handler.ServeHTTP(w, in)
 	return w.finish() && !w.last && c.ctx.Err() == nil
 }
@@ -193,7 +195,9 @@ func (c *conn) look() {
 
 // stopLooking ends it, and takes what came.
 func (c *conn) stopLooking() {
-	c.timer.Stop()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
 	c.mu.Lock()
 	c.handled = true
 	looking := c.looking

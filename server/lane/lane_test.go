@@ -147,6 +147,22 @@ func TestAnswersAsNetHTTP(t *testing.T) {
 	}
 }
 
+// A client that sends two requests and no more gets both answers, also when the
+// first takes so long that somebody looks whether the client is there.
+func TestWhatHasArrivedIsAnsweredAfterTheClientsLastByte(t *testing.T) {
+	t.Parallel()
+	addr, _ := serve(t, false, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(300 * time.Millisecond):
+		}
+		echo(w, r)
+	})
+	if got := said(t, addr, plain+plain); strings.Count(got, "200 ") != 2 {
+		t.Errorf("answered\n%s", got)
+	}
+}
+
 // A sender that takes its time is served all the same.
 func TestSlowSender(t *testing.T) {
 	t.Parallel()
