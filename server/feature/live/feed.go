@@ -117,6 +117,9 @@ func (d *Feed) frame(window time.Duration, after uint64, keep *filter.Filter, ac
 	f := d.About()
 	f.At, f.Role = d.Now().UTC(), actor.Role.String()
 	f.Overview, f.Seq = d.overview(window)
+	if f.Demo { // its past is thinner than its present
+		f.Overview.ChangePercent = nil
+	}
 	for i := range f.Servers {
 		d.busy(&f.Servers[i])
 	}
@@ -172,8 +175,11 @@ func (d *Feed) overview(window time.Duration) (api.Overview, uint64) {
 		o.FailedShare, o.DeniedShare = float64(sum.failed)/float64(sum.calls), float64(sum.denied)/float64(sum.calls)
 	}
 	o.KeysToday, o.CreditsToday = len(f.today.keys), f.today.credits
-	o.ChangePercent, o.HasCalls = f.change(window), !f.first.IsZero()
+	o.HasCalls = !f.first.IsZero()
 	known := f.now().Sub(d.Started)
+	if known >= min(window, time.Hour) { // while it was not there nobody could call
+		o.ChangePercent = f.change(window)
+	}
 	if !f.first.IsZero() {
 		known = max(known, f.now().Sub(f.first))
 	}
