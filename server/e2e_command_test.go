@@ -100,7 +100,7 @@ func TestACallByHandWithAWrongKeyIsOnlyRefused(t *testing.T) {
 	t.Parallel()
 	g := start(t, nil)
 	k := g.key(nil)
-	if out, code := g.command("call", "echo", `{"text":"by hand"}`, "--key", k.Key, "--url", g.url, "--admin-key", adminKey); code != 0 || !strings.Contains(out, "quote: 2 credits of 100") || !strings.Contains(out, "by hand") {
+	if out, code := g.command("call", "echo", `{"text":"by hand"}`, "--key", k.Key, "--url", g.url+"/mcp", "--admin-key", adminKey); code != 0 || !strings.Contains(out, "quote: 2 credits of 100") || !strings.Contains(out, "by hand") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	out, code := g.command("call", "echo", "{}", "--key", "pg_"+strings.Repeat("0", 48), "--url", g.url, "--admin-key", adminKey)

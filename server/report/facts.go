@@ -3,7 +3,9 @@ package report
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"paygate/pricing"
@@ -111,9 +113,9 @@ func (p *Reports) facts(w http.ResponseWriter, r *http.Request) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	to := json.NewEncoder(out)
 	texts, err := p.opts.Sheets()
-	for hash, text := range texts {
+	for _, hash := range slices.Sorted(maps.Keys(texts)) { // in order: the same facts are the same bytes
 		if err == nil {
-			err = to.Encode(factLine{Type: "sheet", Sheet: &factSheet{hash, text}})
+			err = to.Encode(factLine{Type: "sheet", Sheet: &factSheet{hash, texts[hash]}})
 		}
 	}
 	if err == nil {

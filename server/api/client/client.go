@@ -31,9 +31,10 @@ type Client struct {
 // Demo says whether an answer has said that the gateway's data is made up.
 func (c *Client) Demo() bool { return c.demo.Load() }
 
-// New speaks to the gateway at a URL with an admin key.
+// New speaks to the gateway at a URL, its own or that of its endpoint /mcp, with
+// an admin key.
 func New(url, adminKey string) *Client {
-	return &Client{base: strings.TrimSuffix(url, "/"), admin: adminKey, http: &http.Client{}, demo: new(atomic.Bool)}
+	return &Client{base: strings.TrimSuffix(strings.TrimSuffix(url, "/"), "/mcp"), admin: adminKey, http: &http.Client{}, demo: new(atomic.Bool)}
 }
 
 // InProcess speaks to a handler in the same process.
